@@ -38,9 +38,9 @@ benchmarks: .venv/.dev
 
 # Needs uv; run it after a change of the dependencies in pyproject.toml.
 lock:
-	uv pip compile pyproject.toml --group build $(LOCK) -o requirements/base.txt
 	uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -o requirements/dev.txt
-LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --quiet
+	uv pip compile pyproject.toml --group build --constraint requirements/dev.txt $(LOCK) -o requirements/base.txt
+LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-strip-extras --quiet
 
 clean:
 	rm -rf .venv demo build dist
