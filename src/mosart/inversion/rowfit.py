@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled
 from ..errors import InputError
+from ..gaps import as_float, bridge
 
 #: A row's running sum is a straight line when what deviates from it is below this part of its size.
 NIL = 1e-11
@@ -104,43 +105,6 @@ def fit_rows(
     coefficients = np.empty((height.shape[0], 3))
     _fit(echo, height, weighting, unit, 0.5 if centred else 0.0, surface, coefficients)
     return RowFit(surface, coefficients)
-
-
-def as_float(array: NDArray[Any]) -> NDArray[np.float64] | NDArray[np.float32]:
-    """The array itself if it is of a float type that the kernel reads, else as float64."""
-    array = np.asarray(array)
-    if array.dtype in (np.dtype("=f8"), np.dtype("=f4")):
-        return array
-    return array.astype(np.float64)
-
-
-@compiled
-def bridge(row: NDArray[np.float64]) -> int:
-    """Fill the NaN of a row linearly between its neighbours, at the ends with the nearest, in place.
-
-    Returns
-    -------
-    int
-        Number of values that were finite.
-    """
-    n = row.size
-    last = -1
-    found = 0
-    for i in range(n):
-        if not np.isfinite(row[i]):
-            continue
-        found += 1
-        if i - last > 1:
-            for k in range(last + 1, i):
-                if last < 0:
-                    row[k] = row[i]
-                else:
-                    row[k] = row[last] + (row[i] - row[last]) * (k - last) / (i - last)
-        last = i
-    if found > 0:
-        for k in range(last + 1, n):
-            row[k] = row[last]
-    return found
 
 
 @compiled
