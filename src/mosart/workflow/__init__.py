@@ -1,1 +1,1 @@
-"""The main job: one config, its check before work starts, and the run from a stack file to a folder of products."""
+"""The main job: one config, its check before work starts, and the run from a stack to its products."""

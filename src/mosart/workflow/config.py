@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..errors import InputError
+from mosart.errors import InputError
+
 from .places import BOX_FORMS, check_dates, is_numbers, lonlat_fault, parse_box, pixels_fault
 
 DEFAULT_METHOD = "rowwise-intensity"
@@ -29,7 +30,7 @@ def _listed(value: object) -> object:
 
 
 def _dates_text(value: object) -> str:
-    """A list of dates as YAML or Python gives it, as one text."""
+    """Join dates as YAML or Python gives them to one text."""
     items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     return ",".join(str(item) for item in items)
 
@@ -46,7 +47,7 @@ def _epochs(value: object) -> object:
 
 
 def _place(value: object) -> object:
-    """A path, or a box in its canonical writing."""
+    """Leave a path as it is and bring a box to its canonical writing."""
     if isinstance(value, Path):
         return str(value)
     looks_like_box = (
@@ -84,7 +85,7 @@ def _points(value: object) -> object:
 
 
 def _box(value: object) -> object:
-    """A box written as a text or as four numbers."""
+    """Read a box written as a text or as four numbers."""
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1:
         value = value[0]
     return parse_box(value) if isinstance(value, str | Sequence) else value
@@ -94,11 +95,11 @@ class Box(Section):
     """A rectangle, in degrees or in pixels."""
 
     lonlat: tuple[float, float, float, float] | None = Field(
-        None,
-        description="west, south, east, north in degrees; west > east, or east > 180, across the antimeridian",
+        default=None,
+        description="west, south, east, north in degrees; across the antimeridian west > east or east > 180",
     )
     pixels: tuple[int, int, int, int] | None = Field(
-        None,
+        default=None,
         description="range start and stop, azimuth start and stop in pixels, counted from 0, stop excluded",
     )
 
@@ -130,7 +131,7 @@ class Box(Section):
         return self
 
     def text(self) -> str:
-        """The box as one text, ``lonlat=…`` or ``pixels=…``; empty without a box."""
+        """Write the box as one text, ``lonlat=…`` or ``pixels=…``; empty without a box."""
         for kind, box in (("lonlat", self.lonlat), ("pixels", self.pixels)):
             if box is not None:
                 return f"{kind}={','.join(f'{number!r}' for number in box)}"
@@ -144,37 +145,42 @@ class Geometry(Section):
     """How the radar looked, where neither the file nor its lon, lat and DEM tell it (or tell it wrongly)."""
 
     incidence_angle: float | None = Field(
-        None, gt=0, lt=90, description="degrees from the vertical, at the middle of the (cropped) range"
+        default=None,
+        gt=0,
+        lt=90,
+        description="degrees from the vertical, at the middle of the (cropped) range",
     )
     range_spacing: float | None = Field(
-        None, gt=0, description="metres between range pixels, slant (along the beam)"
+        default=None, gt=0, description="metres between range pixels, slant (along the beam)"
     )
     azimuth_spacing: float | None = Field(
-        None, gt=0, description="metres between azimuth rows, on the ground"
+        default=None, gt=0, description="metres between azimuth rows, on the ground"
     )
     look_direction: Literal["right", "left"] | None = Field(
-        None, description="side of the flight direction the antenna looks to: right or left"
+        default=None, description="side of the flight direction the antenna looks to: right or left"
     )
     heading: float | None = Field(
-        None, ge=-360, le=360, description="flight direction, degrees clockwise from north"
+        default=None, ge=-360, le=360, description="flight direction, degrees clockwise from north"
     )
 
 
 class Water(Section):
     """Where water is: its pixels do not take part, and their change is withheld."""
 
-    polygons: Path | None = Field(None, description="GeoJSON or GeoPackage with polygons of water")
+    polygons: Path | None = Field(default=None, description="GeoJSON or GeoPackage with polygons of water")
     raster: Path | None = Field(
-        None, description="GeoTIFF (sampled at lon/lat) or .npy on the radar grid; water where it is not 0"
+        default=None,
+        description="GeoTIFF (sampled at lon/lat) or .npy on the radar grid; water where it is not 0",
     )
     sea_level: float | None = Field(
-        None, description="height of the sea in the DEM, metres: pixels within `tolerance` of it are water"
+        default=None,
+        description="height of the sea in the DEM, metres: pixels within `tolerance` of it are water",
     )
-    tolerance: float = Field(1.0, ge=0, description="metres around `sea_level`")
+    tolerance: float = Field(default=1.0, ge=0, description="metres around `sea_level`")
     strip: Place | None = Field(
-        None,
-        description="a box of open water: pixels near sea level count as water only where their amplitude lies "
-        "within the strip's 10th to 90th percentile; " + BOX_FORMS,
+        default=None,
+        description="a box of open water: pixels near sea level count as water only where their amplitude "
+        "lies within the strip's 10th to 90th percentile; " + BOX_FORMS,
     )
 
 
@@ -182,10 +188,11 @@ class Grid(Section):
     """The map grid of the products."""
 
     crs: str = Field(
-        "utm", description="utm (the zone of the scene), geographic (EPSG:4326), or any CRS as EPSG:CODE"
+        default="utm",
+        description="utm (the zone of the scene), geographic (EPSG:4326), or any CRS as EPSG:CODE",
     )
     pixel_size: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="in units of the CRS (metres, degrees); by default as fine as the radar's ground pixel",
     )
@@ -195,55 +202,63 @@ class Config(Section):
     """What a run does. Every key is an option of the command line too: `--key` or `--section.key`."""
 
     stack: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
-        (), description="stack file: the original's HDF5 (flat or grouped), or MoSARt's netCDF or Zarr"
+        default=(),
+        description="stack file: the original's HDF5 (flat or grouped), or MoSARt's netCDF or Zarr",
     )
     out: Path | None = Field(
-        None, description="folder of the products; files in it that no run made are not touched"
+        default=None, description="folder of the products; files in it that no run made are not touched"
     )
     method: Literal["rowwise", "rowwise-intensity"] = Field(
-        "rowwise-intensity",
-        description="inversion: rowwise-intensity (on intensity) or rowwise (on amplitude, equal to mosart 1.0.2)",
+        default="rowwise-intensity",
+        description="inversion: rowwise-intensity (on intensity) or "
+        "rowwise (on amplitude, equal to mosart 1.0.2)",
     )
     reference: Annotated[tuple[str, ...], BeforeValidator(_reference)] = Field(
-        (),
-        description="date(s) the change counts from: 20190115 or 20190115,20190215 (their mean) or FIRST..LAST; "
-        "by default the earliest",
+        default=(),
+        description="date(s) the change counts from: 20190115 or 20190115,20190215 (their mean) or "
+        "FIRST..LAST; by default the earliest",
     )
     epoch: Annotated[tuple[str, ...], BeforeValidator(_epochs)] = Field(
-        (),
-        description="dates averaged to one result, written as for `reference`; one entry an epoch, on the command "
-        "line --epoch again; by default every date by itself",
+        default=(),
+        description="dates averaged to one result, written as for `reference`; one entry an epoch, on the "
+        "command line --epoch again; by default every date by itself",
     )
-    crop: Box = Field(Box(), description="the part of the image to work on, as a lon/lat or a pixel box")
+    crop: Box = Field(
+        default=Box(), description="the part of the image to work on, as a lon/lat or a pixel box"
+    )
     areas: Annotated[tuple[str, ...], BeforeValidator(_places)] = Field(
-        (),
+        default=(),
         description="areas of interest for time series and volumes: GeoJSON or GeoPackage files, or boxes; "
         + BOX_FORMS,
     )
     points: Annotated[tuple[str, ...], BeforeValidator(_points)] = Field(
-        (),
-        description="points for time series: GeoJSON or GeoPackage files, or LON,LAT in degrees (RANGE,AZIMUTH in "
-        "pixels where the stack has no lon/lat)",
+        default=(),
+        description="points for time series: GeoJSON or GeoPackage files, or LON,LAT in degrees "
+        "(RANGE,AZIMUTH in pixels where the stack has no lon/lat)",
     )
     stable: Place | None = Field(
-        None,
-        description="ground that did not change, as a file or a box: the uncertainty is the spread there, and "
-        "`weights: stable` fits on it; by default it is found away from the change",
+        default=None,
+        description="ground that did not change, as a file or a box: the uncertainty is the spread there, "
+        "and `weights: stable` fits on it; by default it is found away from the change",
     )
-    water: Water = Field(Water(), description="where water is")
-    geometry: Geometry = Field(Geometry(), description="how the radar looked, where it cannot be derived")
+    water: Water = Field(default=Water(), description="where water is")
+    geometry: Geometry = Field(
+        default=Geometry(), description="how the radar looked, where it cannot be derived"
+    )
     despeckle: Literal["none", "nlm"] = Field(
-        "nlm", description="filter before a row-wise inversion: nlm (non-local means) or none"
+        default="nlm", description="filter before a row-wise inversion: nlm (non-local means) or none"
     )
-    weights: Annotated[str, BeforeValidator(lambda value: str(value))] = Field(
-        "unit",
+    weights: Annotated[str, BeforeValidator(str)] = Field(
+        default="unit",
         min_length=1,
-        description="weights of the row-wise fit: unit (as the original), stable (the stable ground alone), robust, "
-        "or the path of a raster (GeoTIFF, or .npy on the radar grid)",
+        description="weights of the row-wise fit: unit (as the original), stable (the stable ground alone), "
+        "robust, or the path of a raster (GeoTIFF, or .npy on the radar grid)",
     )
-    grid: Grid = Field(Grid(), description="the map grid of the products")
+    grid: Grid = Field(default=Grid(), description="the map grid of the products")
     workers: int | None = Field(
-        None, ge=1, description="threads; by default the cores this process may use (affinity, cgroups)"
+        default=None,
+        ge=1,
+        description="threads; by default the cores this process may use (affinity, cgroups)",
     )
 
     @model_validator(mode="after")
@@ -258,11 +273,11 @@ class Config(Section):
         return self
 
     def weights_path(self) -> Path | None:
-        """The raster of the weights, or None where they are named."""
+        """Return the raster of the weights, or None where they are named."""
         return None if self.weights in WEIGHTS else Path(self.weights)
 
     def merged(self, options: Config) -> Config:
-        """This config with the keys that were set in another one put over it.
+        """Put the keys that were set in another config over this one.
 
         Parameters
         ----------
@@ -279,7 +294,7 @@ class Config(Section):
         )
 
     def anchored(self, folder: Path) -> Config:
-        """The same config with its relative paths taken from a folder and made absolute.
+        """Make the relative paths absolute, taken from a folder.
 
         Parameters
         ----------

@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from ..errors import InputError
+from mosart.errors import InputError
+
 from .config import Config
 
 
@@ -77,7 +78,7 @@ def _reason(error: Exception) -> str:
 
 
 def refusal(error: ValidationError, source: str = "") -> InputError:
-    """What is wrong with a config, in the user's words.
+    """Say what is wrong with a config in the user's words.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 
-from ..errors import InputError
+from mosart.errors import InputError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{8}")
@@ -79,7 +79,7 @@ def parse_box(value: object) -> dict[str, tuple[float, ...] | tuple[int, ...]]:
 
 
 def lonlat_fault(box: Sequence[float]) -> str | None:
-    """What is wrong with a lon/lat box (west, south, east, north; west > east across 180°), or None."""
+    """Say what is wrong with a lon/lat box (west, south, east, north; west > east across 180°), or None."""
     west, south, east, north = box
     if not (-180 <= west <= 360 and -180 <= east <= 360):
         return "longitudes lie within -180 to 360 degrees"
@@ -93,7 +93,7 @@ def lonlat_fault(box: Sequence[float]) -> str | None:
 
 
 def pixels_fault(box: Sequence[float]) -> str | None:
-    """What is wrong with a pixel box (range start, stop, azimuth start, stop; half open), or None."""
+    """Say what is wrong with a pixel box (range start, stop, azimuth start, stop; half open), or None."""
     x0, x1, y0, y1 = box
     if min(x0, y0) < 0:
         return "pixels are counted from 0"
