@@ -185,7 +185,7 @@ def build(parts: Parts) -> Stack:
     token = tokenize(str(parts.path), parts.height.fingerprint, [p.label for p in planes])
 
     def lazy(source: Any, name: str) -> Any:
-        return da.from_array(  # type: ignore[no-untyped-call]
+        return da.from_array(
             source, chunks=chunks[-source.ndim :], name=f"{name}-{token}", asarray=False, fancy=False
         )
 

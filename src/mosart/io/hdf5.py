@@ -143,16 +143,41 @@ class Plane:
         InputError
             If the block cannot be read, or the file was changed since it was opened.
         """
-        if Fingerprint.of(self.path) != self.fingerprint:
-            raise InputError(
-                f"{self.path} was changed while it was read",
-                expected="the file as it was when it was opened",
-                hint="open it again",
-            )
-        with reading(self.path, self.label), h5py.File(self.path, "r", locking="best-effort") as file:
-            dataset = file[self.name]
-            key = (rows, columns) if self.leading is None else (self.leading, rows, columns)
-            return np.asarray(dataset[key])
+        key = (rows, columns) if self.leading is None else (self.leading, rows, columns)
+        return _read(self, self.label, key)
+
+
+@dataclass(frozen=True)
+class Cube:
+    """A dataset of any number of dimensions, read by blocks as a :class:`Plane` is.
+
+    Indexing gives the numbers as they are stored, which is what dask asks of it.
+    """
+
+    path: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fingerprint: Fingerprint
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return _read(self, self.name, key)
+
+
+def _read(source: Plane | Cube, label: str, key: Any) -> NDArray[Any]:
+    if Fingerprint.of(source.path) != source.fingerprint:
+        raise InputError(
+            f"{source.path} was changed while it was read",
+            expected="the file as it was when it was opened",
+            hint="open it again",
+        )
+    with reading(source.path, label), h5py.File(source.path, "r", locking="best-effort") as file:
+        return np.asarray(file[source.name][key])
 
 
 def plane(file: Any, name: str, leading: int | None = None) -> Plane:
