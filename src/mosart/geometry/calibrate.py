@@ -91,7 +91,7 @@ def self_calibrate(
     incidence_angle : float, optional
         Degrees at the middle of the range, where known: the rest is found, on flat ground too.
     range_spacing : float, optional
-        Metres in slant range, where known: the rest is found, on flat ground too.
+        Metres in slant range, where known instead: the rest is found, on flat ground too.
 
     Returns
     -------
@@ -102,9 +102,9 @@ def self_calibrate(
     Raises
     ------
     InputError
-        If the shapes differ, too few pixels have a position, longitude and latitude are rounded (float32)
-        to more than a tenth of a pixel, the ground is too flat, the standard error exceeds 1°, or the range
-        index runs towards the radar.
+        If the shapes differ, both incidence and spacing are given, too few pixels have a position, longitude
+        and latitude are rounded (float32) to more than a tenth of a pixel, the ground is too flat, the
+        standard error exceeds 1°, or the range index runs towards the radar.
 
     Notes
     -----
@@ -118,6 +118,8 @@ def self_calibrate(
             expected="three arrays (azimuth, range) of one shape",
             got=f"{lon.shape}, {lat.shape}, {h.shape}",
         )
+    if incidence_angle is not None and range_spacing is not None:
+        raise InputError("incidence angle and range spacing are both known", expected="at most one of them")
     index = np.arange(lon.shape[0]) if rows is None else np.asarray(rows)
     place = locate(lon, lat, index)
     check_rounding(lon, lat, place)

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .profile import incidence_profile, running
+
 #: Slant range that is assumed where the grid is too narrow to tell it: a satellite's.
 TYPICAL_RANGE = 850.0e3
 #: Noise of heights that is assumed at least, metres, and pixels over which it is correlated.
 NOISE_FLOOR, CORRELATED = 0.1, 10.0
 ITERATIONS = 25
+#: Standard error, radians, beyond which iterating is of no use; incidence angles that a radar can have.
+HOPELESS, POSSIBLE = 0.2, (0.05, 1.5)
 #: Residuals of less than this, metres, are never outliers.
 LEAST_DEVIATION = 0.5
 
@@ -47,6 +51,28 @@ class RangeFit:
 
 
 @dataclass(frozen=True)
+class _Data:
+    """Positions and heights (rows, range), 0 where not valid, and the powers of the index (k, range)."""
+
+    x: Array
+    dh: Array
+    valid: NDArray[np.bool_]
+    powers: Array
+    earth: float
+    pace: float
+    reference: float
+    relief: float
+
+    @property
+    def size(self) -> int:
+        return int(self.x.shape[1])
+
+    @property
+    def middle(self) -> float:
+        return 0.5 * (self.size - 1)
+
+
+@dataclass(frozen=True)
 class _Solution:
     slope: float
     slope_error: float
@@ -56,7 +82,7 @@ class _Solution:
     leverage: Array
 
 
-def fit_range(  # noqa: PLR0915 (one iteration, read in one place)
+def fit_range(
     ground: Array,
     height: Array,
     earth: float,
@@ -85,102 +111,106 @@ def fit_range(  # noqa: PLR0915 (one iteration, read in one place)
     """
     size = ground.shape[1]
     valid = _plausible(ground, height)
-    middle = 0.5 * (size - 1)
-    t = (np.arange(size) - middle) / middle
+    t = np.arange(size) / (0.5 * (size - 1)) - 1.0
     pace = _pace(ground, valid)
     degree = _degree(abs(pace) * size, int(valid.sum(axis=1).max(initial=0)))
-    powers = np.stack([t**k for k in range(1, degree + 1)])
     reference = float(np.median(height[valid])) if valid.any() else 0.0
     dh = np.where(valid, height - reference, 0.0)
-    x = np.where(valid, ground, 0.0)
-    relief = _relief(dh, t, valid)
-
-    theta0 = np.radians(35.0) if incidence_angle is None else np.radians(incidence_angle)
+    data = _Data(
+        x=np.where(valid, ground, 0.0),
+        dh=dh,
+        valid=valid,
+        powers=np.stack([t**k for k in range(1, degree + 1)]),
+        earth=earth,
+        pace=pace,
+        reference=reference,
+        relief=_relief(dh, t, valid),
+    )
+    if incidence_angle is not None:
+        return _fit_known(data, theta0=float(np.radians(incidence_angle)))
     if range_spacing is not None:
-        theta0 = np.arcsin(np.clip(range_spacing / abs(pace), 0.02, 0.98))
-    free = incidence_angle is None and range_spacing is None
-    theta = np.full(size, theta0)
-    curvature = 0.0
-    weights = valid.astype(np.float64)
-    neighbours = _neighbours(x, valid) if free else None
-    spacing, solution = abs(pace) * np.sin(theta0), None
+        return _fit_known(data, spacing=range_spacing)
+    return _fit_free(data)
+
+
+def _fit_free(data: _Data) -> RangeFit:
+    """Find incidence and spacing: the height on the left, the position by its neighbours."""
+    theta0, growth, spacing, curvature = float(np.radians(35.0)), 0.0, 1.0, 0.0
+    theta, error, towards = np.full(data.size, theta0), np.inf, False
+    weights, neighbours = data.valid.astype(np.float64), _neighbours(data)
     for _ in range(ITERATIONS):
-        # Position of the pixel's ground at the reference height is x - shift.
-        shift = dh / np.tan(theta) - 0.5 * curvature * dh**2 / np.sin(theta) ** 3
-        if free:
-            solution = _solve(x, shift * np.tan(theta0), powers, weights, neighbours)
-            slope = solution.slope
-            if not np.isfinite(solution.slope_error):
-                break
-            if slope <= 1e-3:  # outliers, perhaps
-                weights = _tukey(solution, valid)
-                continue
-            flat = -solution.shape / slope
-            flat_error = solution.shape_error / slope
-        else:
-            solution = _solve(x, x - shift, powers, weights, None)
-            flat, flat_error = solution.shape, solution.shape_error
-        first = flat[0] / middle
-        new = np.arctan(solution.slope) if free else theta0
-        if range_spacing is not None and incidence_angle is None:
-            new = np.arcsin(np.clip(range_spacing / abs(first), 0.02, 0.999))
-        spacing = abs(first) * np.sin(new) if range_spacing is None else range_spacing
-        second = (2.0 * flat[1] / middle**2, 2.0 * flat_error[1] / middle**2) if degree > 1 else (0.0, np.inf)
-        growth = _growth(new, spacing, second, earth)
+        shift = _shift(data.dh, theta, curvature)
+        solution = _solve(data, shift * np.tan(theta0), weights, neighbours)
+        error = solution.slope_error * max(0.4, np.cos(theta0) ** 2)
+        if not error < HOPELESS:
+            return RangeFit(theta, spacing, float("inf"), data.reference, data.relief, towards=False)
+        towards = solution.slope < -5 * solution.slope_error
+        before, weights = weights, _tukey(solution.residual, solution.leverage, data.valid)
+        if solution.slope <= 1e-3:  # outliers, perhaps
+            continue
+        flat, flat_error = -solution.shape / solution.slope, solution.shape_error / solution.slope
+        theta0 = float(np.clip(np.arctan(solution.slope), *POSSIBLE))
+        spacing = float(flat[0] / data.middle * np.sin(theta0))
+        growth = _growth(theta0, flat, flat_error, data)
         old = theta
-        theta, curvature = incidence_profile(size, new, spacing, growth, earth)
-        before = weights
-        weights = _tukey(solution, valid)
-        theta0 = new
-        if np.abs(theta - old).max() < 1e-8 and np.abs(weights - before).max() < 1e-3:
+        theta, curvature = incidence_profile(data.size, theta0, spacing, growth, data.earth)
+        if np.abs(theta - old).max() < 1e-7 and np.abs(weights - before).max() < 1e-3:
             break
-    error = _error(solution, theta0, spacing, middle, free, range_spacing)
-    towards = free and solution is not None and solution.slope < 0 and np.isfinite(solution.slope_error)
-    if towards and solution is not None:
-        towards = abs(solution.slope) > 5 * solution.slope_error
-        error = 0.0 if towards else np.inf
-    return RangeFit(theta, float(spacing), float(error), reference, relief, bool(towards))
+    return RangeFit(theta, spacing, float(error), data.reference, data.relief, bool(towards))
 
 
-def incidence_profile(
-    size: int, theta0: float, spacing: float, growth: float, earth: float
-) -> tuple[Array, float]:
-    """Incidence angle along the row from its value and its growth at the middle.
+def _fit_known(data: _Data, *, theta0: float | None = None, spacing: float | None = None) -> RangeFit:
+    """Find spacing or incidence, one being known: Gauss-Newton on it and on the growth of the incidence."""
+    if theta0 is not None:
+        state = np.array([abs(data.pace) * np.sin(theta0), _typical(theta0, data.earth)])
+    else:
+        state = np.array([float(np.arcsin(np.clip((spacing or 0.0) / abs(data.pace), 0.02, 0.98))), 0.0])
+        state[1] = _typical(float(state[0]), data.earth)
+    typical = float(state[1])
 
-    With ``growth = cos θ/R + 1/earth`` the slant range R follows, and the law of cosines in the triangle of
-    radar, ground and Earth's centre gives θ everywhere. Growth slower than the Earth's curvature is a
-    plane wave: then θ grows evenly.
+    def profile(state: Array) -> tuple[Array, float, float]:
+        angle, step = (theta0, float(state[0])) if theta0 is not None else (float(state[0]), spacing or 0.0)
+        return (*incidence_profile(data.size, angle, step, float(state[1]), data.earth), step)
 
-    Parameters
-    ----------
-    size : int
-        Number of range pixels.
-    theta0 : float
-        Radians at the middle.
-    spacing : float
-        Slant metres.
-    growth : float
-        Radians per metre on the ground, at the middle.
-    earth : float
-        Radius, metres.
+    def position(state: Array) -> Array:
+        theta, curvature, step = profile(state)
+        return running(step / np.sin(theta)) + _shift(data.dh, theta, curvature)
 
-    Returns
-    -------
-    theta : ndarray, (range,)
-        Radians.
-    curvature : float
-        ``1/R`` at the middle, per metre; 0 for a plane wave.
-    """
-    offset = (np.arange(size) - 0.5 * (size - 1)) * spacing
-    curvature = max(0.0, (growth - 1.0 / earth) / np.cos(theta0))
-    if curvature * earth < 1e-3:
-        return np.clip(theta0 + growth * offset / np.sin(theta0), 0.02, 1.55), 0.0
-    middle = 1.0 / curvature
-    radar2 = earth**2 + middle**2 + 2.0 * earth * middle * np.cos(theta0)
-    slant = middle + offset
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cosine = (radar2 - earth**2 - slant**2) / (2.0 * earth * slant)
-    return np.arccos(np.clip(cosine, 0.02, 0.9998)), curvature
+    weights, error = data.valid.astype(np.float64), np.inf
+    grid = np.broadcast_to(data.powers[2:, None, :], (len(data.powers[2:]), *data.x.shape))
+    for _ in range(ITERATIONS):
+        base = position(state)
+        steps = (1e-6 * state[0], 1e-3 * typical)
+        slopes = [(position(state + np.eye(2)[k] * steps[k]) - base) / steps[k] for k in (0, 1)]
+        left, *columns = _centred(np.concatenate([[data.x - base], slopes, grid]), weights)
+        design = np.stack(columns)
+        p, w = design.reshape(len(design), -1), weights.ravel()
+        gram = (p * w) @ p.T
+        variance = max(float(w @ left.ravel() ** 2) / max(1.0, w.sum()), NOISE_FLOOR**2) * CORRELATED
+        right = (p * w) @ left.ravel()
+        gram[1, 1] += variance / (0.5 * typical) ** 2
+        right[1] += variance / (0.5 * typical) ** 2 * (typical - state[1])
+        scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+        inverse = np.linalg.pinv(gram / np.outer(scale, scale), rcond=1e-12, hermitian=True)
+        change = inverse @ (right / scale) / scale
+        error = float(np.sqrt(max(inverse[0, 0], 0.0) * variance) / scale[0]) if theta0 is None else 0.0
+        limit = 0.2 * abs(float(state[0]))
+        state = state + np.array([np.clip(change[0], -limit, limit), np.clip(change[1], -typical, typical)])
+        if theta0 is None:
+            state[0] = np.clip(state[0], *POSSIBLE)
+        residual = left - np.tensordot(change, design, 1)
+        before, weights = weights, _tukey(residual, weights, data.valid)
+        done = abs(change[0]) < 1e-7 * state[0] and abs(change[1]) < 1e-4 * typical
+        if done and np.abs(weights - before).max() < 1e-3:
+            break
+    theta, _, step = profile(state)
+    return RangeFit(theta, step, error, data.reference, data.relief, towards=data.pace < 0)
+
+
+def _shift(dh: Array, theta: Array, curvature: float) -> Array:
+    """Give the ground range by which ground that is dh higher lies further away, same slant range."""
+    shift: Array = dh / np.tan(theta) - 0.5 * curvature * dh**2 / np.sin(theta) ** 3
+    return shift
 
 
 def _plausible(ground: Array, height: Array) -> NDArray[np.bool_]:
@@ -236,27 +266,20 @@ def _centred(columns: Array, w: Array) -> Array:
     return centred
 
 
-def _neighbours(x: Array, valid: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
+def _neighbours(data: _Data) -> tuple[Array, NDArray[np.bool_]]:
     """Mean position of the two neighbours in the row, and where there are two."""
+    x, valid = data.x, data.valid
     mean, known = np.zeros_like(x), np.zeros_like(valid)
     mean[:, 1:-1] = 0.5 * (x[:, 2:] + x[:, :-2])
-    known[:, 1:-1] = valid[:, 2:] & valid[:, :-2]
+    known[:, 1:-1] = valid[:, 2:] & valid[:, :-2] & valid[:, 1:-1]
     return mean, known
 
 
-def _solve(
-    x: Array, y: Array, powers: Array, w: Array, neighbours: tuple[Array, NDArray[np.bool_]] | None
-) -> _Solution:
-    """Weighted least squares of ``y = slope·x + shape·powers + const(row)``.
-
-    The position of the neighbours is the instrument for x; without it the slope is 0.
-    """
-    degree = powers.shape[0]
-    grid = np.broadcast_to(powers[:, None, :], (degree, *x.shape))
-    if neighbours is None:
-        used, columns = w, np.concatenate([[y], grid])
-    else:
-        used, columns = w * neighbours[1], np.concatenate([[y], [x], [neighbours[0]], grid])
+def _solve(data: _Data, y: Array, w: Array, neighbours: tuple[Array, NDArray[np.bool_]]) -> _Solution:
+    """Fit ``y = slope·x + shape·powers + const(row)``, the neighbours as instrument."""
+    degree = data.powers.shape[0]
+    grid = np.broadcast_to(data.powers[:, None, :], (degree, *y.shape))
+    used, columns = w * neighbours[1], np.concatenate([[y], [data.x], [neighbours[0]], grid])
     columns = _centred(columns, used)
     design = columns[-degree:]
     p, weights = design.reshape(degree, -1), used.ravel()
@@ -271,21 +294,20 @@ def _solve(
         return a - np.tensordot(coefficients, design, 1), coefficients
 
     y_left, y_shape = project(columns[0])
-    if neighbours is None:
-        return _Solution(0.0, 0.0, y_shape, _shape_error(inverse, y_left, used), y_left, used)
     x_left, x_shape = project(columns[1])
     z_left, _ = project(columns[2])
     leverage = used * z_left**2
     strength = float(np.sum(used * z_left * x_left))
     if not strength > 0:
         nothing = np.full(degree, np.nan)
-        return _Solution(float("nan"), float("inf"), nothing, nothing, np.zeros_like(x), leverage)
+        return _Solution(float("nan"), float("inf"), nothing, nothing, np.zeros_like(y), leverage)
     slope = float(np.sum(used * z_left * y_left)) / strength
     residual = y_left - slope * x_left
     floor = float(leverage.sum()) * NOISE_FLOOR**2 * CORRELATED
     error = np.sqrt(_clustered(used * z_left * residual) + floor) / strength
     shape = y_shape - slope * x_shape
-    return _Solution(slope, float(error), shape, _shape_error(inverse, residual, used), residual, leverage)
+    shape_error = np.hypot(_shape_error(inverse, residual, used), x_shape * error)
+    return _Solution(slope, float(error), shape, shape_error, residual, leverage)
 
 
 def _shape_error(inverse: Array, residual: Array, used: Array) -> Array:
@@ -304,52 +326,36 @@ def _clustered(moments: Array) -> float:
     return float(np.sum(sums**2)) * sums.size / max(1, sums.size - 1)
 
 
-def _growth(theta: float, spacing: float, second: tuple[float, float], earth: float) -> float:
-    """Growth of the incidence angle, radians per metre, from the second derivative of f in the index.
+def _typical(theta: float, earth: float) -> float:
+    """Growth of the incidence angle of a satellite, radians per metre on the ground."""
+    return float(np.cos(theta) / TYPICAL_RANGE + 1.0 / earth)
+
+
+def _growth(theta: float, flat: Array, error: Array, data: _Data) -> float:
+    """Growth of the incidence angle, radians per metre on the ground, from the second derivative of f.
 
     A narrow grid does not tell it: the mean with a satellite's, by their errors.
     """
-    pace = spacing / np.sin(theta)
-    measured = -second[0] / pace**2 * np.tan(theta)
-    error = abs(second[1]) / pace**2 * np.tan(theta)
-    typical = np.cos(theta) / TYPICAL_RANGE + 1.0 / earth
+    typical = _typical(theta, data.earth)
+    if flat.size < 2:
+        return typical
+    scale = 2.0 * float(np.tan(theta)) / float(flat[0]) ** 2
     spread = 0.5 * typical
-    if not np.isfinite(error):
-        return float(typical)
-    share = spread**2 / (spread**2 + error**2)
-    return float(share * measured + (1.0 - share) * typical)
+    share = spread**2 / (spread**2 + (scale * float(error[1])) ** 2)
+    return float(share * -scale * float(flat[1]) + (1.0 - share) * typical)
 
 
-def _tukey(solution: _Solution, valid: NDArray[np.bool_]) -> Array:
+def _tukey(residual: Array, leverage: Array, valid: NDArray[np.bool_]) -> Array:
     """Tukey's biweight at 4.685 robust standard deviations.
 
     The deviation is the median among the pixels that carry the slope: on a flat sea it would be nothing.
     """
-    size = np.abs(solution.residual[valid])
+    size = np.abs(residual[valid])
     order = np.argsort(size)
-    share = np.cumsum(solution.leverage[valid][order])
+    share = np.cumsum(leverage[valid][order])
     if share.size == 0 or not share[-1] > 0:
         return valid.astype(np.float64)
     typical = max(1.4826 * float(size[order][np.searchsorted(share, 0.5 * share[-1])]), LEAST_DEVIATION)
-    u = np.minimum(np.abs(solution.residual) / (4.685 * typical), 1.0)
+    u = np.minimum(np.abs(residual) / (4.685 * typical), 1.0)
     weights: Array = np.where(valid, (1.0 - u**2) ** 2, 0.0)
     return weights
-
-
-def _error(  # noqa: PLR0917
-    solution: _Solution | None,
-    theta0: float,
-    spacing: float,
-    middle: float,
-    free: bool,
-    range_spacing: float | None,
-) -> float:
-    """Give the standard error of the incidence angle at the middle, radians."""
-    if solution is None:
-        return float("inf")
-    if free:
-        return float(solution.slope_error * np.cos(theta0) ** 2)
-    if range_spacing is None:
-        return 0.0
-    pace_error = float(solution.shape_error[0]) / middle
-    return float(np.tan(theta0) * pace_error / (spacing / np.sin(theta0)))

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mosart.errors import InputError
 
+from .profile import running
+
 
 @dataclass(frozen=True)
 class LookFrame:
@@ -92,7 +94,7 @@ class LookFrame:
     @property
     def flat_range(self) -> NDArray[np.float64]:
         """Ground range of ground at the reference height, metres, 0 at the first pixel, (range,)."""
-        return _running(self.range_spacing / np.sin(self.theta))
+        return running(self.range_spacing / np.sin(self.theta))
 
     def ground_range(self, height: ArrayLike) -> NDArray[np.float64]:
         """Ground range of every pixel of a DEM that is coded in slant range.
@@ -152,10 +154,3 @@ class LookFrame:
         LookFrame
         """
         return replace(self, incidence_angle=self.incidence_angle[pixels])
-
-
-def _running(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum the steps from pixel to pixel, each the mean of its two ends; 0 at the first pixel."""
-    total = np.zeros(steps.size)
-    np.cumsum(0.5 * (steps[1:] + steps[:-1]), out=total[1:])
-    return total

@@ -111,6 +111,8 @@ def _sample(stack: Stack) -> Sample:
 def _calibrate(sample: Sample, known: Mapping[str, Any], needed: bool) -> LookFrame | None:
     index, lon, lat, h = sample
     fixed = {key: known[key] for key in KEYS[:2] if key in known}
+    if len(fixed) == 2:  # the spacing is found again, to compare
+        del fixed["range_spacing"]
     try:
         frame = self_calibrate(lon, lat, h, rows=index, **fixed)
     except InputError as error:
@@ -222,14 +224,12 @@ def _place(sample: Sample | None) -> Positions | None:
 def _compare(known: Mapping[str, Any], place: Positions | None, found: LookFrame) -> None:
     """Warn where what was given contradicts where the pixels lie."""
     if {"incidence_angle", "range_spacing"} <= set(known):
-        angle = found.incidence_angle[found.incidence_angle.size // 2]
-        expected = known["range_spacing"] / np.sin(np.radians(known["incidence_angle"]))
-        measured = found.flat_range[-1] / (found.incidence_angle.size - 1)
-        if abs(angle - known["incidence_angle"]) > 1.0 or abs(measured / expected - 1.0) > 0.03:
+        spacing = known["range_spacing"]
+        if abs(found.range_spacing / spacing - 1.0) > 0.03:
             logger.warning(
-                "incidence angle %.2f° and range spacing %.4g m give pixels of %.4g m on the ground; "
-                "longitude and latitude give %.4g m",
-                known["incidence_angle"], known["range_spacing"], expected, measured,
+                "incidence angle %.2f° and range spacing %.4g m are given; longitude and latitude give "
+                "a range spacing of %.4g m with that angle",
+                known["incidence_angle"], spacing, found.range_spacing,
             )  # fmt: skip
     if "azimuth_spacing" in known and place is not None and np.isfinite(place.azimuth_spacing):
         ratio = place.azimuth_spacing / known["azimuth_spacing"]
