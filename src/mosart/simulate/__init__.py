@@ -9,7 +9,7 @@ from .dem import DemError
 from .presets import collapse, island
 from .radar import Swath
 from .radiometry import NOISELESS, Radiometry
-from .scene import Simulation, simulate
+from .scene import Scene, Simulation, simulate
 from .sensors import SENSORS, Sensor
 from .terrain import Terrain
 
@@ -18,6 +18,7 @@ __all__ = [
     "SENSORS",
     "DemError",
     "Radiometry",
+    "Scene",
     "Sensor",
     "Simulation",
     "Swath",

@@ -44,7 +44,7 @@ class DemError:
     seed: int = 0
 
     def apply(self, terrain: Terrain) -> Terrain:
-        """The terrain with these errors.
+        """Spoil a terrain with these errors.
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ def collapse(
     metadata: bool = True,
     seed: int = 0,
 ) -> Simulation:
-    """A volcano's crater whose floor collapses, seen by TerraSAR-X: the demo's scene.
+    """Simulate a volcano's crater whose floor collapses, seen by TerraSAR-X: the demo's scene.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def island(
     metadata: bool = False,
     seed: int = 0,
 ) -> Simulation:
-    """A small volcanic island in a flat sea, seen by TerraSAR-X.
+    """Simulate a small volcanic island in a flat sea, seen by TerraSAR-X.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def island(
     radar = get_sensor("terrasar-x")
     step = radar.range_spacing / math.sin(math.radians(radar.incidence_angle))
     heading = radar.heading if heading is None else heading
-    # The island is built along the radar's own axes: u across the flight, v along it, from the image's middle.
+    # Built along the radar's own axes: u across the flight, v along it, from the image's middle.
     middle_u = ((box[0] + 0.875 * (box[1] - box[0]) + box[0]) / 2 - shape[1] / 2) * step
     middle_v = ((box[2] + box[3]) / 2 - shape[0] / 2) * radar.azimuth_spacing
     half_u = 0.875 * (box[1] - box[0]) * step / 2

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
-from ..errors import InputError
+from mosart.compiled import compiled
+from mosart.errors import InputError
+
 from .terrain import Terrain
 
 Array = NDArray[np.float64]
@@ -87,7 +88,7 @@ class Swath:
     @property
     def row_positions(self) -> Array:
         """Metres along the flight of each row."""
-        return self.first_azimuth + np.arange(self.rows) * self.azimuth_spacing
+        return np.asarray(self.first_azimuth + np.arange(self.rows) * self.azimuth_spacing, dtype=np.float64)
 
     def to_ground(self, ground_range: Array, rows: slice = slice(None)) -> tuple[Array, Array]:
         """Metres east and north of the anchor of ground ranges (rows, …)."""
@@ -173,7 +174,7 @@ def _cubic(grid: Array, x: float, y: float) -> float:
     j = int(y)
     wx = _keys(x - i)
     wy = _keys(y - j)
-    total = 0.0
+    total: float = 0.0
     for b in range(4):
         row = min(max(j - 1 + b, 0), ny - 1)
         line = 0.0
@@ -197,7 +198,7 @@ def _linear(grid: Array, x: float, y: float) -> float:
     j1 = min(j + 1, ny - 1)
     low = grid[j, i] + fx * (grid[j, i1] - grid[j, i])
     high = grid[j1, i] + fx * (grid[j1, i1] - grid[j1, i])
-    return low + fy * (high - low)
+    return float(low + fy * (high - low))
 
 
 @compiled
@@ -222,7 +223,9 @@ def sample(grid: Array, g: Lattice, rows: Array, ground_range: Array, out: Array
 
 
 @compiled
-def deposit(heights: Array, reflectivity: Array, g: Lattice, rows: Array, law: float, out: Array) -> None:
+def deposit(  # noqa: PLR0917 - a kernel
+    heights: Array, reflectivity: Array, g: Lattice, rows: Array, law: float, out: Array
+) -> None:
     """Add the echo of every visible facet to the bins that its slant interval covers.
 
     ``E = ρ·Δp^m·ds^(1−m)`` with ``ds² = Δp² + Δr² + (∂h/∂v·Δu)²``: per unit of surface an echo ∝ cosᵐ of

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from .sensors import Sensor
 from .speckle import speckle
 
 
@@ -41,6 +42,25 @@ class Radiometry:
     oversampling: tuple[float, float] = (1.0, 1.0)
     scale: float = 1.0
 
+    def of(self, sensor: Sensor) -> Radiometry:
+        """Fill in a sensor's looks and noise where they are not given.
+
+        Parameters
+        ----------
+        sensor : Sensor
+            The radar.
+
+        Returns
+        -------
+        Radiometry
+            With numbers for both.
+        """
+        return replace(
+            self,
+            looks=sensor.looks if self.looks is None else self.looks,
+            noise=sensor.noise if self.noise is None else self.noise,
+        )
+
     def amplitude(
         self,
         intensity: NDArray[np.float64],
@@ -48,7 +68,7 @@ class Radiometry:
         incidence_angle: float,
         seed: int,
     ) -> NDArray[np.float32]:
-        """Amplitude image of one date.
+        """Make the amplitude image of one date.
 
         Parameters
         ----------
@@ -69,10 +89,10 @@ class Radiometry:
         Notes
         -----
         Speckle multiplies the sum of echo and noise: both are circular Gaussian, so is their sum.
-        ``looks`` and ``noise`` must be numbers here.
+        ``looks`` and ``noise`` must be numbers here (:meth:`of`).
         """
-        assert self.looks is not None
-        assert self.noise is not None
+        if self.looks is None or self.noise is None:
+            raise ValueError("looks and noise are not given: call of() first")
         rng = np.random.default_rng([seed, date.toordinal()])
         rows = intensity.shape[0]
         decibel = self.gain * rng.standard_normal() + self.row_gain * _drift(rows, rng)
@@ -90,7 +110,7 @@ NOISELESS = Radiometry(looks=math.inf, noise=-math.inf)
 
 
 def _drift(rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth random line of mean square 1 in expectation, correlated over a sixth of the rows."""
+    """Draw a smooth random line of mean square 1 in expectation, correlated over a sixth of the rows."""
     sigma = max(rows / 6.0, 1.0)
     reach = math.ceil(4 * sigma)
     line = gaussian_filter1d(rng.standard_normal(rows + 2 * reach), sigma)[reach : reach + rows]

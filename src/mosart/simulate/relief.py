@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 def cone(x: Array, y: Array, height: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)) -> Array:
-    """A volcano's cone with a rounded summit and a concave foot.
+    """Shape a volcano's cone with a rounded summit and a concave foot.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def cone(x: Array, y: Array, height: float, radius: float, centre: tuple[float, 
 def crater(
     x: Array, y: Array, depth: float, radius: float, centre: tuple[float, float] = (0.0, 0.0)
 ) -> Array:
-    """A bowl with a flat floor, to be added to a cone.
+    """Shape a bowl with a flat floor, to be added to a cone.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def plateau(
     *,
     centre: tuple[float, float] = (0.0, 0.0),
 ) -> Array:
-    """A dome (or a pit, for a negative height) with a flat top and smooth sides.
+    """Shape a dome (or a pit, for a negative height) with a flat top and smooth sides.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def plateau(
 
 
 def bump(x: Array, y: Array, height: float, sigma: float, centre: tuple[float, float] = (0.0, 0.0)) -> Array:
-    """A Gaussian hill (or hollow, for a negative height).
+    """Shape a Gaussian hill (or hollow, for a negative height).
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def fractal(
     shortest: float = 0.0,
     seed: int = 0,
 ) -> Array:
-    """Random relief with a power-law spectrum (spectral synthesis: Saupe, in *The Science of Fractal Images*, 1988).
+    """Draw random relief with a power-law spectrum.
 
     Parameters
     ----------
@@ -141,6 +141,10 @@ def fractal(
     -------
     ndarray
         Mean zero, standard deviation ``rms``; periodic across the grid's edges.
+
+    Notes
+    -----
+    Spectral synthesis: D. Saupe, in *The Science of Fractal Images* (1988).
     """
     rng = np.random.default_rng(seed)
     ky = np.fft.fftfreq(shape[0], spacing)[:, None]
@@ -164,7 +168,7 @@ def texture(
     exponent: float = 2.0,
     seed: int = 0,
 ) -> Array:
-    """Reflectivity of the ground whose logarithm is fractal.
+    """Draw a reflectivity of the ground whose logarithm is fractal.
 
     Parameters
     ----------
@@ -190,7 +194,7 @@ def texture(
 
 
 def replaced(old: ArrayLike, fresh: ArrayLike | None, share: ArrayLike, *, decibel: float = 0.0) -> Array:
-    """Reflectivity where part of the ground was covered or changed its brightness.
+    """Change the reflectivity where part of the ground was covered or changed its brightness.
 
     Parameters
     ----------
@@ -219,7 +223,7 @@ def replaced(old: ArrayLike, fresh: ArrayLike | None, share: ArrayLike, *, decib
 
 
 def share_of(change: ArrayLike, threshold: float = 1.0, width: float = 1.0) -> Array:
-    """How much of the ground a change has replaced: a ramp on its size.
+    """Say how much of the ground a change has replaced: a ramp on its size.
 
     Parameters
     ----------
@@ -235,4 +239,5 @@ def share_of(change: ArrayLike, threshold: float = 1.0, width: float = 1.0) -> A
     ndarray
         0 to 1.
     """
-    return np.clip((np.abs(np.asarray(change, dtype=float)) - threshold) / width + 0.5, 0.0, 1.0)
+    share = (np.abs(np.asarray(change, dtype=float)) - threshold) / width + 0.5
+    return np.asarray(np.clip(share, 0.0, 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import InputError
+from mosart.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ SENSORS: dict[str, Sensor] = {
         noise=-23.0,
         wavelength=0.2362,
         heading=349.0,
-        source="range sampling 32 MHz, off-nadir angle 34.3 degrees, noise -23 dB: A. Rosenqvist, M. Shimada, "
-        "N. Ito, M. Watanabe (2007), ALOS PALSAR: a pathfinder mission for global-scale monitoring of the "
+        source="range sampling 32 MHz, off-nadir angle 34.3 degrees, noise -23 dB: A. Rosenqvist, "
+        "M. Shimada, N. Ito, M. Watanabe (2007), ALOS PALSAR: a pathfinder mission for global-scale monitoring of the "
         "environment, IEEE TGRS 45(11)",
     ),
 }
 
 
 def get_sensor(sensor: str | Sensor) -> Sensor:
-    """A preset by its name; a sensor of one's own passes through.
+    """Find a preset by its name; a sensor of one's own passes through.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from mosart.errors import InputError
 
 Array = NDArray[np.float32]
 
@@ -74,7 +74,7 @@ def speckle(
 def _weights(looks: float) -> list[float]:
     """Weights of independent looks whose mean has the given equivalent number of looks."""
     n = math.ceil(looks - 1e-12)
-    if n == looks or n == 1:
+    if n in (looks, 1):
         return [1.0] * n
     # (n − 1 + f)² = L (n − 1 + f²), the smaller root in 0…1
     a, b, c = 1.0 - looks, 2.0 * (n - 1), (n - 1) * (n - 1 - looks)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Transformer
 
-from ..errors import InputError
+from mosart.errors import InputError
 
 Array = NDArray[np.float64]
 #: Something on the ground: an array on the terrain's grid, or a function of its x and y in metres.
@@ -83,7 +83,7 @@ class Terrain:
         longitude: float = -163.97,
         latitude: float = 54.755,
     ) -> Terrain:
-        """A plain to build on.
+        """Lay a plain to build on.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Terrain:
         fill: float | None = None,
         sea_level: float | None = None,
     ) -> Terrain:
-        """A raster of heights, resampled (cubic) to a metric grid around its middle.
+        """Read a raster of heights, resampled (cubic) to a metric grid around its middle.
 
         Parameters
         ----------
@@ -184,23 +184,23 @@ class Terrain:
     def x(self) -> Array:
         """Metres east of the anchor, per column."""
         n = self.heights.shape[1]
-        return (np.arange(n) - (n - 1) / 2) * self.spacing
+        return np.asarray((np.arange(n) - (n - 1) / 2) * self.spacing)
 
     @property
     def y(self) -> Array:
         """Metres north of the anchor, per row."""
         n = self.heights.shape[0]
-        return (np.arange(n) - (n - 1) / 2) * self.spacing
+        return np.asarray((np.arange(n) - (n - 1) / 2) * self.spacing)
 
     @property
     def sea(self) -> NDArray[np.bool_]:
         """Cells of the sea, (y, x)."""
         if self.sea_level is None:
             return np.zeros(self.heights.shape, dtype=bool)
-        return self.heights == self.sea_level
+        return np.asarray(self.heights == self.sea_level)
 
     def evaluate(self, field: Field, what: str = "a field on the terrain") -> Array:
-        """An array on the grid, from an array or from a function of x and y.
+        """Make an array on the grid, from an array or from a function of x and y.
 
         Parameters
         ----------
@@ -230,7 +230,7 @@ class Terrain:
         return np.ascontiguousarray(array)
 
     def plus(self, field: Field) -> Terrain:
-        """The same terrain with something added to its heights.
+        """Raise the same terrain: something added to its heights.
 
         Parameters
         ----------
@@ -245,7 +245,7 @@ class Terrain:
         return replace(self, heights=self.heights + self.evaluate(field, "relief to add"))
 
     def flooded(self, sea_level: float = 0.0) -> Terrain:
-        """The same terrain with a sea: what lies lower becomes the sea's surface.
+        """Flood the same terrain with a sea: what lies lower becomes the sea's surface.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class Terrain:
 
 
 def local_crs(longitude: float, latitude: float) -> str:
-    """The metric projection around an anchor, as a PROJ string.
+    """Name the metric projection around an anchor, as a PROJ string.
 
     Parameters
     ----------
@@ -309,7 +309,8 @@ def local_crs(longitude: float, latitude: float) -> str:
     str
         Transverse Mercator of WGS 84 with scale 1 at the anchor.
     """
-    return f"+proj=tmerc +lat_0={latitude!r} +lon_0={longitude!r} +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m +no_defs"
+    origin = f"+lat_0={latitude!r} +lon_0={longitude!r} +k=1 +x_0=0 +y_0=0"
+    return f"+proj=tmerc {origin} +datum=WGS84 +units=m +no_defs"
 
 
 def _projection(longitude: float, latitude: float) -> Transformer:
