@@ -12,9 +12,9 @@ import numpy as np
 
 from mosart.errors import InputError
 
-from .assemble import Parts, tile_rows
+from .assemble import Parts
 from .flat import read_attrs, read_grids
-from .hdf5 import Plane, get, plane
+from .hdf5 import Plane, get, plane, tile_rows
 from .names import classify, parse_date, parse_pair
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def read(file: Any) -> Parts:
         for date, image in found.items():
             _add(images, date, image, f"the image of {date:%Y%m%d}")
         for key, grid in parts.items():
-            _add(grids, key, grid, f"`{grid.name.rsplit('/')[-1]}`")
+            _add(grids, key, grid, f"`{grid.label.rsplit('/')[-1]}`")
     if "dem" not in grids:
         raise InputError(
             f"{path} has no dataset `dem`",
@@ -126,7 +126,7 @@ def _add(known: dict[Any, Plane], key: Any, new: Plane, what: str) -> None:
         return
     raise InputError(
         f"{what} is not the same in all groups of {new.path}",
-        expected=f"{new.name} identical to {old.name}",
+        expected=f"{new.label} identical to {old.label}",
         got="another shape or other values",
         hint="the groups are coregistered to different images: coregister all to one",
     )
@@ -135,7 +135,7 @@ def _add(known: dict[Any, Plane], key: Any, new: Plane, what: str) -> None:
 def _same(one: Plane, other: Plane) -> bool:
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
-    chunks = [p.chunks[0] for p in (one, other) if p.chunks is not None]
+    chunks = [p.chunk_rows for p in (one, other) if p.chunk_rows is not None]
     step = tile_rows(one.shape, chunks)
     for start in range(0, one.shape[0], step):
         rows = slice(start, start + step)

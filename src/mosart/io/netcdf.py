@@ -16,10 +16,9 @@ from dask.base import tokenize
 
 from mosart.stack import Stack
 
-from .assemble import tile_rows
 from .atomic import atomic_path
 from .cf import encode, row_dimension, tidy_attributes
-from .hdf5 import Cube, Fingerprint, check_storage, reading
+from .hdf5 import Fingerprint, check_storage, cube, reading, tile_rows
 from .stream import Progress, store_by_rows
 
 #: Rows and columns of a stored chunk, one date each: small enough for a point's series, large enough
@@ -131,8 +130,8 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
             dims = tuple(str(dim) for dim in stored.dimensions)
             attributes = dict(stored.attrs)
             if {"azimuth", "y"} & set(dims) and len(dims) > 1:
-                cube = Cube(str(path), str(name), tuple(stored.shape), np.dtype(stored.dtype), fingerprint)
-                data: Any = lazy_blocks(cube, raw.chunks, tokenize(str(path), fingerprint))
+                source = cube(file._h5file, str(name))
+                data: Any = lazy_blocks(source, source.chunks, tokenize(str(path), fingerprint))
                 fill = attributes.get("_FillValue")
                 if fill is not None and np.ndim(fill) == 0 and np.isnan(fill):
                     del attributes["_FillValue"]  # NaN needs no decoding
