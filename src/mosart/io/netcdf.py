@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import h5netcdf
 import h5py
 import numpy as np
@@ -19,6 +18,7 @@ from mosart.stack import Stack
 from .atomic import atomic_path
 from .cf import encode, row_dimension, tidy_attributes
 from .hdf5 import Fingerprint, check_storage, cube, reading, tile_rows
+from .lazy import lazy
 from .stream import Progress, store_by_rows
 
 #: Rows and columns of a stored chunk, one date each: small enough for a point's series, large enough
@@ -158,13 +158,8 @@ def lazy_blocks(source: Any, chunks: tuple[int, ...] | None, token: str) -> Any:
     dask.array.Array
     """
     rows = tile_rows(source.shape[-2:], () if chunks is None else (int(chunks[-2]),))
-    return da.from_array(
-        source,
-        chunks=(1,) * (source.ndim - 2) + (rows, source.shape[-1]),
-        name=f"{source.name}-{token}",
-        asarray=False,
-        fancy=False,
-    )
+    chunks = (1,) * (len(source.shape) - 2) + (rows, source.shape[-1])
+    return lazy(source, chunks, f"{source.name}-{token}")
 
 
 def decode(variables: Mapping[str, xr.Variable], attrs: Mapping[str, Any]) -> xr.Dataset:
