@@ -12,8 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from mosart.io.atomic import atomic_path
@@ -92,9 +94,16 @@ def show(axes: Axes, image: Floats, view: View, **style: Any) -> Any:
     )
     axes.tick_params(labelsize=7)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axis.get_major_formatter().set_useOffset(False)  # type: ignore[attr-defined]
     return drawn
+
+
+def colour_bar(figure: Figure, drawn: Any, axes: Sequence[Axes], text: str, **style: Any) -> None:
+    """Add a colour bar beside pictures."""
+    bar = figure.colorbar(drawn, ax=list(axes), **({"shrink": 0.8, "pad": 0.02} | style))
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(text, fontsize=8)
 
 
 def label(axes: Axes, view: View, *, horizontal: bool = True, vertical: bool = True) -> None:
@@ -164,56 +173,66 @@ def outline(axes: Axes, masks: Mapping[str, NDArray[np.uint8]], view: View, colo
 
 def furnish(axes: Axes, view: View) -> None:
     """Add a scale bar, a north arrow and the look direction, as far as they are known."""
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}
     wide, _ = view.size
     if np.isfinite(view.metres[0]):
         length = _nice_length(0.28 * wide * view.metres[0])
         share = length / view.metres[0] / wide
         text = f"{length / 1e3:g} km" if length >= 1000 else f"{length:g} m"
         if not view.true:
-            text += " across"
-        axes.plot([0.04, 0.04 + share], [0.05, 0.05], transform=axes.transAxes, color="black", linewidth=3)
-        axes.text(
-            0.04 + share / 2,
-            0.075,
-            text,
-            transform=axes.transAxes,
-            fontsize=7,
-            ha="center",
-            va="bottom",
-            bbox=box,
-        )
+            text += " in range"
+        across = [0.04, 0.04 + share]
+        for colour, width in (("white", 5.0), ("black", 2.5)):
+            axes.plot(
+                across,
+                [0.05, 0.05],
+                transform=axes.transAxes,
+                color=colour,
+                linewidth=width,
+                solid_capstyle="butt",
+            )
+        place = axes.transAxes + ScaledTranslation(0, 0.06, _figure(axes).dpi_scale_trans)
+        axes.text(sum(across) / 2, 0.05, text, transform=place, ha="center", va="bottom", **_LETTERS)
     arrows = [(view.north, "N"), (view.look, "look")] if view.true else [(view.look, "look")]
-    place = 0.93
+    place_x = -0.33
     for bearing, name in arrows:
         if np.isfinite(bearing):
-            _arrow(axes, view, place, bearing, name)
-            place -= 0.15
+            _arrow(axes, place_x, bearing, name)
+            place_x -= 0.62
 
 
-def _arrow(axes: Axes, view: View, place: float, bearing: float, name: str) -> None:
-    """Draw an arrow near the upper right corner, centred on a place given in parts of the width."""
-    size = 0.045
-    dx = size * np.sin(np.radians(bearing))
-    dy = size * np.cos(np.radians(bearing)) / view.shape
-    y = 1.0 - 0.10 / max(view.shape, 0.5)
-    axes.annotate(
-        "",
-        xy=(place + dx, y + dy),
-        xytext=(place - dx, y - dy),
-        xycoords="axes fraction",
-        arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0},
+#: How letters in a picture are written, so that they can be read on any ground.
+_LETTERS: dict[str, Any] = {"fontsize": 7, "path_effects": [withStroke(linewidth=2.5, foreground="white")]}
+
+
+def _figure(axes: Axes) -> Figure:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _arrow(axes: Axes, x: float, bearing: float, name: str) -> None:
+    """Draw an arrow a given way (inches) from the upper right corner; north is named at its tip."""
+    inches = _figure(axes).dpi_scale_trans + ScaledTranslation(1.0, 1.0, axes.transAxes)  # type: ignore[arg-type]
+    y, half = -0.38, 0.2
+    dx, dy = np.sin(np.radians(bearing)), np.cos(np.radians(bearing))
+    arrow = FancyArrowPatch(
+        (x - half * dx, y - half * dy),
+        (x + half * dx, y + half * dy),
+        transform=inches,
+        arrowstyle="-|>",
+        mutation_scale=9,
+        linewidth=1.4,
+        color="black",
+        shrinkA=0,
+        shrinkB=0,
+        path_effects=[withStroke(linewidth=4.0, foreground="white")],
     )
-    axes.text(
-        place,
-        y - (size + 0.015) / view.shape,
-        name,
-        transform=axes.transAxes,
-        fontsize=7,
-        ha="center",
-        va="top",
-        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
-    )
+    axes.add_patch(arrow)
+    if name == "N":
+        away = half + 0.09
+        axes.text(x + away * dx, y + away * dy, name, transform=inches, ha="center", va="center", **_LETTERS)
+    else:
+        axes.text(x, y - half * abs(dy) - 0.12, name, transform=inches, ha="center", va="center", **_LETTERS)
 
 
 def _nice_length(metres: float) -> float:

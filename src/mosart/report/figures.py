@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mosart.change import AreaMasks, ElevationChange
+from mosart.errors import InputError
 from mosart.io.stream import Progress
 from mosart.stack import Stack
 
@@ -126,7 +127,7 @@ def _figures(
             heights[f"reconstructed, {change.dates[-1]:%Y-%m-%d}"] = shrink(
                 data["elevation"].isel(date=-1), SMALL
             )
-        yield "heights", maps.heights_figure(heights, view, "Heights above the ellipsoid")
+        yield "heights", maps.heights_figure(heights, view, "Heights")
     yield from _change_pages(change, areas, mapped, look)
     if areas is not None and len(areas.names) > 0:
         table = change.time_series(areas)
@@ -142,7 +143,9 @@ def _change_pages(
     most = LARGE if len(change.dates) == 1 else SMALL
     panels = [panel_of(data, change, index, most) for index in range(len(change.dates))]
     masks = _area_masks(data, areas, most)
-    limit = maps.change_limit(panels, masks)
+    std = data["elevation_change_std"]
+    least = 2.0 * float(np.nanmax(std.values, initial=0.0)) if std.dims == ("date",) else 0.0
+    limit = maps.change_limit(panels, masks, least)
     title = f"Elevation change {_against(change)}"
     if change.quantity == "elevation_change_slant":
         title += ", at the fixed slant-range pixel (the geometry of the look is not known)"
@@ -195,11 +198,16 @@ def _reference_image(change: ElevationChange, stack: Stack) -> int:
 
 
 def _area_masks(data: xr.Dataset, areas: AreaMasks | None, most: int) -> Mapping[str, NDArray[np.uint8]]:
-    """Masks of the areas, as small as the picture."""
+    """Masks of the areas, as small as the picture; those that the grid cannot place are left out."""
+    masks: dict[str, NDArray[np.uint8]] = {}
     if areas is None:
-        return {}
-    masks = {name: np.asarray(areas.mask(data, name), bool) for name in areas.names}
-    return {name: shrink_bits(mask, most) for name, mask in masks.items()}
+        return masks
+    for name in areas.names:
+        try:
+            masks[name] = shrink_bits(np.asarray(areas.masks(data, [name])[name], bool), most)
+        except InputError:  # a pixel box means nothing on a map
+            continue
+    return masks
 
 
 def _part(data: xr.Dataset, areas: AreaMasks | None) -> tuple[slice, slice]:
@@ -207,7 +215,8 @@ def _part(data: xr.Dataset, areas: AreaMasks | None) -> tuple[slice, slice]:
     sizes = data.sizes["azimuth"], data.sizes["range"]
     middle = sizes[0] // 2, sizes[1] // 2
     if areas is not None and len(areas.names) > 0:
-        rows, columns = np.nonzero(np.asarray(areas.mask(data, areas.names[0]), bool))
+        first = areas.names[0]
+        rows, columns = np.nonzero(np.asarray(areas.masks(data, [first])[first], bool))
         if rows.size:
             middle = int(rows.mean()), int(columns.mean())
     starts = [max(0, min(m - PART // 2, size - PART)) for m, size in zip(middle, sizes, strict=True)]

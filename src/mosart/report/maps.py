@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .canvas import furnish, label, legend, new_figure, outline, show, show_reasons
+from .canvas import colour_bar, furnish, label, legend, new_figure, outline, show, show_reasons
 from .view import View
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def amplitude_figure(amplitude: Floats, view: View, areas: Masks, title: str) ->
     label(axes, view)
     furnish(axes, view)
     axes.set_title(title, fontsize=10)
-    figure.colorbar(drawn, ax=axes, label="amplitude (linear)", shrink=0.7, extend="both")
+    colour_bar(figure, drawn, [axes], "amplitude (linear)", extend="both")
     _legend_of_areas(figure, areas, "#ffb000")
     return figure
 
@@ -104,7 +104,7 @@ def filter_figure(before: Floats, after: Floats, view: View, title: str) -> Figu
         label(axes, view, vertical=number == 0)
         axes.set_title(name, fontsize=9)
     furnish(panels[0], view)
-    figure.colorbar(drawn, ax=list(panels), label="amplitude (linear)", shrink=0.8, extend="both")
+    colour_bar(figure, drawn, panels, "amplitude (linear)", extend="both")
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -136,7 +136,7 @@ def weights_figure(weights: Floats, view: View, areas: Masks, title: str) -> Fig
     label(axes, view)
     furnish(axes, view)
     axes.set_title(title, fontsize=10)
-    figure.colorbar(drawn, ax=axes, label="weight", shrink=0.7)
+    colour_bar(figure, drawn, [axes], "weight")
     _legend_of_areas(figure, areas, "#ff3b3b")
     return figure
 
@@ -172,7 +172,7 @@ def heights_figure(images: Mapping[str, Floats], view: View, title: str) -> Figu
         label(axes, view, vertical=number == 0)
         axes.set_title(name, fontsize=9)
     furnish(panels[0], view)
-    figure.colorbar(drawn, ax=list(panels), label="height (m)", shrink=0.8, extend="both")
+    colour_bar(figure, drawn, panels, "height (m)", extend="both")
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -221,12 +221,13 @@ def change_figures(
             label(axes, view, horizontal=below, vertical=index % columns == 0)
             axes.set_title(f"{panel.date:%Y-%m-%d}{panel.note}", fontsize=8)
         furnish(grid.flat[0], view)
-        figure.colorbar(
+        colour_bar(
+            figure,
             drawn,
-            ax=grid.ravel().tolist(),
-            label="elevation change (m): red rose, blue sank",
-            shrink=0.8 if rows < 3 else 0.5,
+            list(grid.flat),
+            "elevation change (m): red rose, blue sank",
             extend="both",
+            shrink=0.8 if rows < 3 else 0.5,
         )
         part = f" (page {number} of {len(pages)})" if len(pages) > 1 else ""
         figure.suptitle(title + part, fontsize=10)
@@ -234,7 +235,7 @@ def change_figures(
         yield figure
 
 
-def change_limit(panels: Sequence[Panel], areas: Masks) -> float:
+def change_limit(panels: Sequence[Panel], areas: Masks, least: float = 0.1) -> float:
     """Choose the ends of the one colour scale of all dates.
 
     Parameters
@@ -242,22 +243,29 @@ def change_limit(panels: Sequence[Panel], areas: Masks) -> float:
     panels : sequence of Panel
         The dates.
     areas : mapping of str to ndarray
-        Masks of the panels' shape: what changes there is not cut off for being a small part.
+        Masks of the panels' shape: where there are any, the scale is made for what changed there, for
+        beside them rows whose fit failed may be off by far more.
+    least : float, optional
+        Metres.
 
     Returns
     -------
     float
-        Metres, a round number: the largest over the dates of the 99.5th percentile of the absolute
-        change, or of the 98th in an area; at least 0.1.
+        Metres, a round number: the largest over the dates of the 97th percentile of the absolute change
+        in the areas, or of the 98th of all.
     """
-    largest = 0.1
+    chosen = np.zeros(panels[0].change.shape, dtype=bool)
+    for mask in areas.values():
+        chosen |= mask.astype(bool)
+    percent = 97.0 if chosen.any() else 98.0
+    if not chosen.any():
+        chosen[...] = True
+    largest = least if np.isfinite(least) and least > 0 else 0.1
     for panel in panels:
-        size = np.abs(panel.change)
-        parts = [(size, 99.5), *((size[mask.astype(bool)], 98.0) for mask in areas.values())]
-        for values, percent in parts:
-            finite = values[np.isfinite(values)]
-            if finite.size:
-                largest = max(largest, float(np.percentile(finite, percent)))
+        values = np.abs(panel.change[chosen])
+        values = values[np.isfinite(values)]
+        if values.size:
+            largest = max(largest, float(np.percentile(values, percent)))
     power = 10.0 ** np.floor(np.log10(largest))
     return float(min(n * power for n in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if n * power >= largest * (1 - 1e-9)))
 
@@ -331,5 +339,5 @@ def _columns(count: int, view: View) -> int:
 
 def _height(view: View, columns: int, rows: int) -> float:
     """Height of a figure of several pictures, inches."""
-    panel = (WIDTH - 1.8) / columns
-    return float(np.clip(panel * view.shape * rows + 0.3 * rows + 1.3, 3.5, 20.0))
+    panel = (WIDTH - 1.5) / columns - 0.12
+    return float(np.clip(rows * (panel * view.shape + 0.26) + 1.05, 3.0, 20.0))
