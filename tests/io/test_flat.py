@@ -121,9 +121,7 @@ def test_numbers_of_any_size_and_order(flat_file: FlatFile, dtype: str) -> None:
     assert image.dtype == np.float32
 
 
-def test_complex_numbers_become_their_modulus(
-    flat_file: FlatFile, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_complex_numbers_become_their_modulus(flat_file: FlatFile, caplog: pytest.LogCaptureFixture) -> None:
     slc = np.full((12, 20), 3 + 4j, np.complex64)
     pairs = np.zeros((12, 20), dtype=[("r", "<i2"), ("i", "<i2")])
     pairs["r"], pairs["i"] = -300, 400
@@ -151,13 +149,11 @@ def test_negative_numbers_beyond_the_sample_are_refused_when_read(
     tall["20190206"] = tall["20190206"].copy()
     tall["20190206"][1999, 3] = -1
     stack = open_stack(flat_file(tall))
-    with pytest.raises(InputError, match="20190206.*negative"):
+    with pytest.raises(InputError, match=r"20190206.*negative"):
         stack.dataset["amplitude"].compute()
 
 
-def test_zeros_at_the_border_are_no_data_shadow_is_not(
-    flat_file: FlatFile, content: dict[str, Any]
-) -> None:
+def test_zeros_at_the_border_are_no_data_shadow_is_not(flat_file: FlatFile, content: dict[str, Any]) -> None:
     image = content["20190206"].copy()
     image[:3] = 0  # a border of rows
     image[-1, :] = np.nan

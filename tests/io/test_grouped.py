@@ -90,7 +90,7 @@ def test_impossible_and_misspelt_groups_are_refused(
     write_pairs(path, content, content["20190206"] + 1)
     with h5py.File(path, "r+") as file:
         file[f"{name}/amps"] = content["20190115"]
-    with pytest.raises(InputError, match=name.split("_")[-1]):
+    with pytest.raises(InputError, match=name.rsplit("_", maxsplit=1)[-1]):
         open_stack(path)
 
 

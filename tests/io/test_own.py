@@ -62,7 +62,7 @@ def make_stack(seed: int, dates: int, rows: int, columns: int, *, extras: bool) 
     extras=st.booleans(),
 )
 def test_stack_round_trip(
-    tmp_path: Path, writer: Any, seed: int, dates: int, rows: int, columns: int, blocks: int, extras: bool
+    tmp_path: Path, writer: Any, *, seed: int, dates: int, rows: int, columns: int, blocks: int, extras: bool
 ) -> None:
     stack = make_stack(seed, dates, rows, columns, extras=extras)
     lazy = Stack(stack.dataset.chunk(date=1, azimuth=blocks))
@@ -162,9 +162,7 @@ def test_values_are_checked(tmp_path: Path, writer: Any) -> None:
         open_stack(tmp_path / "negative.own")
     writer.write_dataset(dataset.drop_vars("mask").isel(date=[0, 2]), tmp_path / "maskless.own")
     stack = open_stack(tmp_path / "maskless.own")
-    np.testing.assert_array_equal(
-        stack.dataset["mask"], np.where(np.isnan(stack.dataset["amplitude"]), 8, 0)
-    )
+    np.testing.assert_array_equal(stack.dataset["mask"], np.where(np.isnan(stack.dataset["amplitude"]), 8, 0))
 
 
 def test_truth_values_are_no_amplitudes(tmp_path: Path) -> None:
