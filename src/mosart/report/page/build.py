@@ -1,0 +1,380 @@
+"""Put the page together: template, style, script, plotting library, layers and numbers in one file."""
+
+from __future__ import annotations
+
+import base64
+import importlib.metadata
+import json
+import math
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from numpy.typing import NDArray
+
+from mosart.areas import Areas
+from mosart.change import ElevationChange
+from mosart.errors import InputError
+from mosart.io.atomic import atomic_path
+from mosart.io.netcdf import open_dataset
+from mosart.masks import Flag
+from mosart.report.canvas import REASONS
+from mosart.report.maps import CHANGE_COLOURS
+
+from . import facts, grid, layers
+
+#: A page is at most this large, whatever the area.
+LARGEST = 20_000_000
+_MISSING = "pip install 'mosart[report]'"
+
+
+def write_page(
+    folder: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    areas: Areas | None = None,
+    accuracy: str = "",
+    look: float | None = None,
+    config: str = "",
+) -> Path:
+    """Write the page of a run's folder: one HTML file that asks nothing of any network.
+
+    Parameters
+    ----------
+    folder : path-like
+        With ``radar.nc``, and where there are ``elevation_change.nc`` (then the page shows the map),
+        ``timeseries.csv``, ``volumes.csv`` and ``mosart.log``.
+    out : path-like, optional
+        The file; by default ``report.html`` in the folder. Written whole or not at all.
+    areas : Areas, optional
+        Outlined on the map, and what the colour scale is made for.
+    accuracy : str, optional
+        How far the method's maps are from the truth, as measured; said beside the standard errors.
+    look : float, optional
+        Bearing the radar looks to, degrees clockwise from north; by default from the attributes.
+    config : str, optional
+        The config as used; by default the text of ``config.yaml``.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    InputError
+        If there is no result in the folder, the optional libraries are missing, or the page cannot be
+        written.
+    """
+    source = Path(folder)
+    target = source / "report.html" if out is None else Path(out)
+    with ExitStack() as opened:
+        radar = _open(source / "radar.nc", opened)
+        mapped = _open(source / "elevation_change.nc", opened)
+        if radar is None and mapped is None:
+            raise InputError(
+                f"there is no result in {source}",
+                expected="radar.nc or elevation_change.nc",
+                hint="name the folder of a run",
+            )
+        config_file = source / "config.yaml"
+        if not config and config_file.is_file():
+            config = config_file.read_text(encoding="utf-8")
+        text = render(
+            radar,
+            mapped,
+            tables=facts.read_tables(source),
+            areas=areas,
+            accuracy=accuracy,
+            look=look,
+            config=config,
+        )
+    if len(text) > LARGEST:
+        raise InputError(
+            "the page is too large", expected=f"at most {LARGEST} bytes", got=f"{len(text)} bytes"
+        )
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(text)
+    return target
+
+
+def _open(path: Path, opened: ExitStack) -> xr.Dataset | None:
+    return opened.enter_context(open_dataset(path)) if path.is_file() else None
+
+
+def render(
+    radar: xr.Dataset | None,
+    mapped: xr.Dataset | None,
+    *,
+    tables: facts.Tables,
+    areas: Areas | None = None,
+    accuracy: str = "",
+    look: float | None = None,
+    config: str = "",
+    budget: int = layers.BUDGET,
+) -> bytes:
+    """Make the text of a page.
+
+    Parameters
+    ----------
+    radar, mapped : xarray.Dataset or None
+        The result on the radar grid and on the map; one at least. The map is shown where there is one.
+    tables : Tables
+        Of the run.
+    areas, accuracy, look, config : optional
+        See :func:`write_page`.
+    budget : int, optional
+        Bytes of the compressed layers, at most.
+
+    Returns
+    -------
+    bytes
+        UTF-8.
+    """
+    shown = ElevationChange(mapped if mapped is not None else _required(radar))
+    counted = ElevationChange(radar) if radar is not None else shown
+    data = shown.dataset
+    entries = facts.entries_of(counted)
+    std = data["elevation_change_std"]
+    least = 2.0 * float(np.nanmax(std.values, initial=0.0)) if std.dims == ("date",) else 0.0
+    focus = grid.focus_of(areas, data)
+    drawn = layers.draw_layers(data, shown.quantity, shown.dims, least=least, focus=focus, budget=budget)
+    frame = grid.frame_of(data, drawn.block, drawn.shape, look)
+    newest = _newest(shown, entries)
+    high, low = facts.extremes(layers.block_means(data[shown.quantity].isel(date=newest), drawn.block)[0])
+    meta = _meta(shown, counted, drawn, frame, entries)
+    meta["outlines"] = grid.outlines(areas, frame, data)
+    meta["series"] = _records(tables.series)
+    meta["volumes"] = _records(tables.volumes)
+    meta["newest"] = newest
+    for name, extreme in (("highest", high), ("lowest", low)):
+        meta[name] = asdict(extreme) | {"value": _json_number(extreme.value)}
+    against = _against(shown)
+    context = {
+        "title": str(data.attrs.get("title") or "elevation change from SAR amplitude images"),
+        "entries": entries,
+        "newest": entries[newest],
+        "first": entries[0],
+        "against": against,
+        "statements": facts.statements(tables.series, against),
+        "highest": high,
+        "lowest": low,
+        "window": " × ".join(_length(abs(s[1]), frame, i) for i, s in enumerate((frame.x, frame.y))),
+        "places": [_place(extreme, frame) for extreme in (high, low)],
+        "rejected": [entry for entry in entries if entry.note.startswith("rejected")],
+        "warnings": tables.warnings,
+        "accuracy": accuracy or str(data.attrs.get("accuracy", "")),
+        "kind": frame.kind,
+        "slant": shown.quantity == "elevation_change_slant",
+        "crs": frame.crs,
+        "block": drawn.block,
+        "rows": drawn.shape[0],
+        "cols": drawn.shape[1],
+        "has_lonlat": counted.has_lonlat,
+        "absent": [text for name, text in _ABSENT.items() if name not in {la.name for la in drawn.layers}],
+        "single_std": std.dims == ("date",),
+        "series": facts.plain_table(tables.series),
+        "volumes": facts.plain_table(tables.volumes),
+        "attributes": {str(k): str(v) for k, v in data.attrs.items() if str(v) not in {"unknown", ""}},
+        "config": config,
+        "reasons": [{"flag": code, "colour": colour, "name": name} for code, (colour, name) in REASONS.items()],
+    }
+    return _template(context, meta, drawn)
+
+
+def _required(data: xr.Dataset | None) -> xr.Dataset:
+    if data is None:
+        raise InputError("a page needs a result", expected="a dataset on the radar grid or on a map")
+    return data
+
+
+def _newest(change: ElevationChange, entries: list[facts.Entry]) -> int:
+    """Find the last date that shows anything."""
+    return next((i for i in range(len(entries) - 1, -1, -1) if entries[i].seen > 0), len(change.dates) - 1)
+
+
+def _against(change: ElevationChange) -> str:
+    names = [f"{date:%Y-%m-%d}" for date in change.reference_dates]
+    return names[0] if len(names) == 1 else f"the mean of {len(names)} dates, {names[0]} to {names[-1]}"
+
+
+def _length(step: float, frame: grid.Frame, axis: int) -> str:
+    if frame.kind == "radar":
+        return f"{facts.WINDOW * step:g} px"
+    metres = frame.view.metres[axis] if frame.geographic else 1.0
+    return f"{facts.WINDOW * step * metres:.3g} m"
+
+
+def _place(extreme: facts.Extreme, frame: grid.Frame) -> str:
+    """Name the place of an extreme in coordinates that people use."""
+    x = frame.x[0] + extreme.column * frame.x[1]
+    y = frame.y[0] + extreme.row * frame.y[1]
+    if frame.lattice is None:
+        return f"range {x:.0f}, azimuth {y:.0f}"
+    lattice = {key: np.asarray(value, np.float64) for key, value in frame.lattice.items()}
+    shape = lattice["y"].size, lattice["x"].size
+    lon, lat = (_bilinear(lattice, lattice[name].reshape(shape), x, y) for name in ("lon", "lat"))
+    lon = (lon + 180.0) % 360.0 - 180.0
+    return f"{abs(lat):.5f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.5f}° {'E' if lon >= 0 else 'W'}"
+
+
+def _bilinear(lattice: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64], x: float, y: float) -> float:
+    xs, ys = lattice["x"], lattice["y"]
+    down = ys[-1] < ys[0]
+    along = [np.interp(x, xs, row) for row in values]
+    return float(np.interp(-y, -ys, along) if down else np.interp(y, ys, along))
+
+
+def _meta(
+    shown: ElevationChange,
+    counted: ElevationChange,
+    drawn: layers.Drawn,
+    frame: grid.Frame,
+    entries: list[facts.Entry],
+) -> dict[str, Any]:
+    """Collect what the script needs to know."""
+    data = shown.dataset
+    single = data["elevation_change_std"].dims == ("date",)
+    correlations = None
+    if frame.kind == "map" and shown.quantity == "elevation_change":
+        correlations = grid.correlations(counted if counted.has_lonlat else shown, data)
+    return {
+        "quantity": shown.quantity,
+        "dates": [entry.date for entry in entries],
+        "sigma": [_json_number(entry.std) for entry in entries] if single else None,
+        "notes": [entry.note for entry in entries],
+        "against": _against(shown),
+        "limit": drawn.limit,
+        "stdLimit": _json_number(drawn.std_limit),
+        "block": drawn.block,
+        "rows": drawn.shape[0],
+        "cols": drawn.shape[1],
+        "layers": {
+            layer.name: {
+                "kind": layer.kind,
+                "step": layer.step,
+                "offset": layer.offset,
+                "slices": len(layer.slices),
+            }
+            for layer in drawn.layers
+        },
+        "kind": frame.kind,
+        "crs": frame.crs,
+        "geographic": frame.geographic,
+        "x0": frame.x[0],
+        "dx": frame.x[1],
+        "y0": frame.y[0],
+        "dy": frame.y[1],
+        "cellArea": None if frame.cell_area is None else np.round(frame.cell_area, 6).tolist(),
+        "lattice": frame.lattice,
+        "metres": [1.0, 1.0]
+        if frame.kind == "map" and not frame.geographic
+        else [_json_number(number) for number in frame.view.metres],
+        "stretch": frame.view.stretch,
+        "north": _json_number(frame.view.north),
+        "look": _json_number(frame.view.look),
+        "labels": ["easting (m)", "northing (m)"]
+        if frame.kind == "map" and not frame.geographic
+        else list(frame.view.labels),
+        "correlations": correlations,
+        "flags": [[int(f), str(f.name).lower()] for f in Flag],
+        "reasons": [[code, colour, name] for code, (colour, name) in REASONS.items()],
+        "colours": {name: _table(cmap) for name, cmap in _COLOURS.items()},
+    }
+
+
+_ABSENT = {
+    "std": "a standard error for every pixel",
+    "amplitude": "measured amplitude",
+    "modelled": "modelled amplitude",
+}
+_COLOURS = {"change": CHANGE_COLOURS, "std": "cividis", "grey": "gray"}
+
+
+def _table(name: str) -> str:
+    """Write a colour map of 256 colours as hexadecimal digits."""
+    rgb = np.round(colormaps[name](np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
+    return rgb.tobytes().hex()
+
+
+def _records(table: Any) -> list[dict[str, Any]] | None:
+    if table is None:
+        return None
+    return [
+        {
+            str(key): (f"{v:%Y-%m-%d}" if hasattr(v, "strftime") else _json_number(v) if _is_float(v) else v)
+            for key, v in row.items()
+        }
+        for row in table.astype(object).to_dict("records")
+    ]
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float | np.floating)
+
+
+def _json_number(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _template(context: dict[str, Any], meta: dict[str, Any], drawn: layers.Drawn) -> bytes:
+    try:
+        import jinja2
+        from markupsafe import Markup
+    except ImportError as error:
+        raise InputError("the page needs jinja2, which is not installed", hint=_MISSING) from error
+    here = resources.files(__package__ or "mosart.report.page")
+    library, licence = _library()
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((here / "page.html.j2").read_text(encoding="utf-8"))
+    slices = {
+        f"d-{layer.name}-{number}": Markup(base64.b64encode(piece).decode("ascii"))
+        for layer in drawn.layers
+        for number, piece in enumerate(layer.slices)
+    }
+    scripts = ("codec.js", "grid.js", "volume.js", "map.js", "charts.js", "page.js")
+    text = template.render(
+        **context,
+        style=Markup((here / "page.css").read_text(encoding="utf-8")),
+        scripts=[Markup((here / name).read_text(encoding="utf-8")) for name in scripts],
+        library=Markup(library),
+        licence=licence,
+        meta=Markup(_json(meta)),
+        slices=slices,
+    )
+    return text.encode("utf-8")
+
+
+def _json(value: object) -> str:
+    """Write JSON that can stand inside a script element: nothing in it can end the element."""
+    text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _library() -> tuple[str, str]:
+    """Take the plotting library and its licence out of the installed wheel."""
+    try:
+        wheel = importlib.metadata.distribution("plotly")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError("the page needs plotly, which is not installed", hint=_MISSING) from error
+    script = Path(str(wheel.locate_file("plotly/package_data/plotly.min.js")))
+    licences = [file for file in wheel.files or () if file.name.upper().startswith("LICENSE")]
+    if not script.is_file() or not licences:
+        raise InputError(
+            "the installed plotly has no plotly.min.js or no licence",
+            got=f"plotly {wheel.version}",
+            hint=f"{_MISSING} --force-reinstall",
+        )
+    text = script.read_text(encoding="utf-8").replace("</script", "<\\/script")
+    licence = Path(str(wheel.locate_file(licences[0]))).read_text(encoding="utf-8")
+    return text, f"plotly {wheel.version} (plotly.js)\n\n{licence}"

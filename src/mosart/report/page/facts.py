@@ -1,0 +1,337 @@
+"""What the page says in words and numbers: what changed, where, when, how sure, what was hidden."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mosart.change import ElevationChange
+from mosart.masks import WITHHELD, Flag
+from mosart.report.raster import reasons
+
+Floats = NDArray[np.float64]
+
+#: Side of the window that the strongest change is the mean of, cells of the page's map.
+WINDOW = 9
+#: A change this many standard errors from zero is called one.
+SURE = 2.0
+#: Pixels read at a time.
+_READ = 4_000_000
+_WORDS = {
+    Flag.LAYOVER: "layover",
+    Flag.SHADOW: "shadow",
+    Flag.WATER: "water",
+    Flag.NODATA: "no data",
+    Flag.UNRESOLVED: "unresolved",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One date of the result in numbers.
+
+    Parameters
+    ----------
+    date : str
+        As 2019-01-15.
+    images : str
+        Dates that were averaged.
+    std : float
+        Standard error of a pixel, metres; the median where every pixel has its own.
+    seen : float
+        Share of the image's pixels that have a value.
+    hidden : dict of str to float
+        Share that has none, by reason; reasons exclude one another.
+    clipped : float
+        Share that has a value though an image of it was saturated.
+    note : str
+        Whether it is a reference, or why it was left out.
+    """
+
+    date: str
+    images: str
+    std: float
+    seen: float
+    hidden: dict[str, float]
+    clipped: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The strongest mean of a window of one date.
+
+    Parameters
+    ----------
+    value : float
+        Metres; NaN where no window is seen by half.
+    row, column : int
+        Cell of the page's map in its middle.
+    """
+
+    value: float
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What happened to one area, in words.
+
+    Parameters
+    ----------
+    name : str
+        Of the area.
+    text : str
+        What it did, by how much, since when.
+    sure : bool
+        Whether the change is beyond two standard errors.
+    """
+
+    name: str
+    text: str
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run.
+
+    Parameters
+    ----------
+    series, volumes : pandas.DataFrame or None
+        As written to ``timeseries.csv`` and ``volumes.csv``.
+    warnings : tuple of str
+        Of the run, from its log.
+    """
+
+    series: pd.DataFrame | None = None
+    volumes: pd.DataFrame | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+
+def read_tables(folder: Path) -> Tables:
+    """Read the tables and the warnings of a run's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the products.
+
+    Returns
+    -------
+    Tables
+    """
+    found: dict[str, pd.DataFrame | None] = {}
+    for name in ("timeseries", "volumes"):
+        path = folder / f"{name}.csv"
+        found[name] = (
+            pd.read_csv(path, dtype={"name": str, "flags": str}, parse_dates=["date"], keep_default_na=True)
+            if path.is_file()
+            else None
+        )
+    log = folder / "mosart.log"
+    warnings: list[str] = []
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            parts = line.split(maxsplit=2)
+            if len(parts) == 3 and parts[1] in {"WARNING", "ERROR"} and parts[2] not in warnings:
+                warnings.append(parts[2])
+    return Tables(found["timeseries"], found["volumes"], tuple(warnings))
+
+
+def entries_of(change: ElevationChange) -> list[Entry]:
+    """Count what every date of a result shows.
+
+    Parameters
+    ----------
+    change : ElevationChange
+        Best on the radar grid, where every pixel belongs to the image.
+
+    Returns
+    -------
+    list of Entry
+    """
+    data = change.dataset
+    std = data["elevation_change_std"]
+    found = []
+    for index, date in enumerate(change.dates):
+        images = str(data["averaged_dates"].values[index]) if "averaged_dates" in data else f"{date:%Y%m%d}"
+        seen, counts, clipped = _count(data, change, index)
+        total = max(1, data.sizes[change.dims[0]] * data.sizes[change.dims[1]])
+        values = std.isel(date=index).values if std.dims != ("date",) else std.values[index]
+        finite = np.asarray(values)[np.isfinite(values)]
+        found.append(
+            Entry(
+                date=f"{date:%Y-%m-%d}",
+                images=", ".join(_dashed(name) for name in images.split(",")),
+                std=float(np.median(finite)) if finite.size else math.nan,
+                seen=seen / total,
+                hidden={word: counts[flag] / total for flag, word in _WORDS.items() if counts[flag]},
+                clipped=clipped / total,
+                note=_note(date, images, change, seen, counts),
+            )
+        )
+    return found
+
+
+def _count(data: xr.Dataset, change: ElevationChange, index: int) -> tuple[int, dict[Flag, int], int]:
+    seen, clipped = 0, 0
+    counts = dict.fromkeys(_WORDS, 0)
+    rows = max(1, _READ // max(1, data.sizes[change.dims[1]]))
+    for start in range(0, data.sizes[change.dims[0]], rows):
+        part = data[[change.quantity, "mask"]].isel(
+            {"date": index, change.dims[0]: slice(start, start + rows)}
+        )
+        part = part.load()
+        finite = np.isfinite(part[change.quantity].values)
+        mask = part["mask"].values
+        seen += int(finite.sum())
+        clipped += int((finite & ((mask & int(Flag.CLIPPED)) != 0)).sum())
+        why = reasons(np.where(mask & int(WITHHELD), mask, int(Flag.NODATA)).astype(np.uint8))[~finite]
+        for flag in counts:
+            counts[flag] += int((why == int(flag)).sum())
+    return seen, counts, clipped
+
+
+def _note(date: dt.date, images: str, change: ElevationChange, seen: int, counts: dict[Flag, int]) -> str:
+    if seen == 0:
+        reason = max(counts, key=lambda flag: counts[flag])
+        return f"rejected: no pixel has a value ({_WORDS[reason]})"
+    references = {f"{d:%Y%m%d}" for d in change.reference_dates}
+    own = set(images.split(","))
+    if own == references:
+        return "the reference"
+    if own & references:
+        return "part of the reference"
+    return ""
+
+
+def _dashed(name: str) -> str:
+    name = name.strip()
+    return f"{name[:4]}-{name[4:6]}-{name[6:]}" if len(name) == 8 and name.isdigit() else name
+
+
+def extremes(image: Floats) -> tuple[Extreme, Extreme]:
+    """Find where the ground rose and sank most.
+
+    Parameters
+    ----------
+    image : ndarray, (rows, columns)
+        Change, metres, NaN in gaps.
+
+    Returns
+    -------
+    highest, lowest : Extreme
+        Means of a window of a few cells that are seen at least by half: single cells are noise.
+    """
+    side = tuple(max(1, min(WINDOW, size)) for size in image.shape)
+    finite = np.isfinite(image)
+    total = ndimage.uniform_filter(np.where(finite, image, 0.0), side, mode="constant")
+    share = ndimage.uniform_filter(finite.astype(np.float64), side, mode="constant")
+    mean = np.where((share >= 0.5 - 1e-9) & finite, total / np.maximum(share, 1e-9), np.nan)
+    if not np.isfinite(mean).any():
+        return Extreme(math.nan, 0, 0), Extreme(math.nan, 0, 0)
+    found = []
+    for index in (np.nanargmax(mean), np.nanargmin(mean)):
+        row, column = np.unravel_index(index, mean.shape)
+        found.append(Extreme(float(mean[row, column]), int(row), int(column)))
+    return found[0], found[1]
+
+
+def statements(series: pd.DataFrame | None, against: str) -> list[Statement]:
+    """Say of every area and point what it did.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame or None
+        As in ``timeseries.csv``.
+    against : str
+        What the change is measured against.
+
+    Returns
+    -------
+    list of Statement
+    """
+    if series is None or series.empty:
+        return []
+    value = next(str(c) for c in series.columns if str(c).endswith("_m") and "_std" not in str(c))
+    found = []
+    for name, rows in series.groupby("name", sort=False):
+        rows = rows.sort_values("date")  # noqa: PLW2901
+        known = rows[np.isfinite(rows[value].to_numpy(float))]
+        if known.empty:
+            found.append(Statement(str(name), "was not seen on any date", False))
+            continue
+        changes = known[value].to_numpy(float)
+        errors = known[value.replace("_m", "_std_m")].to_numpy(float)
+        days = [f"{day:%Y-%m-%d}" for day in known["date"]]
+        found.append(_statement(str(name), changes, errors, days, against))
+    return found
+
+
+def _statement(name: str, changes: Floats, errors: Floats, days: Sequence[str], against: str) -> Statement:
+    last, error = float(changes[-1]), float(errors[-1])
+    sure = np.abs(changes) > SURE * errors
+    number = f"{last:+.2f} m ± {error:.2g} m"
+    if not sure[-1]:
+        return Statement(
+            name, f"no change beyond {SURE:.0f} standard errors on {days[-1]}: {number} against {against}", False
+        )
+    same = sure & (np.sign(changes) == np.sign(last))
+    others = np.flatnonzero(~same)
+    first = int(others[-1]) + 1 if others.size else 0
+    verb = "rose" if last > 0 else "sank"
+    since = (
+        f"; first seen on {days[first]}, not on {days[first - 1]}"
+        if first
+        else f"; seen on every date since {days[0]}"
+        if len(days) > 1
+        else ""
+    )
+    return Statement(
+        name,
+        f"{verb} by {abs(last):.2f} m ± {error:.2g} m (mean of the area) by {days[-1]}, against {against}{since}",
+        True,
+    )
+
+
+def plain_table(table: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Write a table's cells as text, for the page.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame or None
+        With units in the names of its columns.
+
+    Returns
+    -------
+    dict or None
+        ``columns`` and ``rows``.
+    """
+    if table is None:
+        return None
+    return {
+        "columns": [str(column) for column in table.columns],
+        "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
+    }
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, pd.Timestamp | dt.datetime):
+        return f"{value:%Y-%m-%d}"
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            return ""
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else str(value)
