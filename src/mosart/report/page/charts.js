@@ -44,9 +44,13 @@ function drawVolumes(name, rows) {
   const of = (key, label, colour) => line(label, dates, rows.map((r) => r[`${key}_m3`]), rows.map((r) => r[`${key}_std_m3`]), colour);
   chart("volume", [of("net", "net", BLACK), of("gained", "gained", RED), of("lost", "lost", BLUE)], name, "volume (m³)");
   const body = document.querySelector("#volume-table tbody");
-  const cell = (r, key) => `${cubic(r[`${key}_m3`])} ± ${cubic(r[`${key}_std_m3`])}`;
+  const cell = (r, key) => `${whole(r[`${key}_m3`])} ± ${whole(r[`${key}_std_m3`])}`;
   body.replaceChildren(...rows.map((r) => tableRow([r.date, cell(r, "net"), cell(r, "gained"), cell(r, "lost"), `${(100 * r.unseen_share).toFixed(1)} %`])));
   document.getElementById("volume-csv").disabled = rows.length === 0;
+}
+
+function whole(value) {
+  return value === null || !Number.isFinite(value) ? "unknown" : Math.round(value).toLocaleString("en");
 }
 
 function tableRow(cells) {

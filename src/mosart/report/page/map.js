@@ -64,6 +64,22 @@ async function colours(layer, date, opacity, base) {
   return pixels;
 }
 
+/* The library lays a picture's first row at the foot of an axis that rises: maps are handed over upside down. */
+const UPSIDE_DOWN = META.dy < 0;
+const SOURCE = UPSIDE_DOWN ? { y0: META.y0 + (ROWS - 1) * META.dy, dy: -META.dy } : { y0: META.y0, dy: META.dy };
+const rowOfPixel = (pixel) => (UPSIDE_DOWN ? ROWS - 1 - pixel : pixel);
+
+function source(canvas) {
+  if (!UPSIDE_DOWN) return canvas.toDataURL();
+  const turned = document.createElement("canvas");
+  turned.width = COLS;
+  turned.height = ROWS;
+  const context = turned.getContext("2d");
+  context.scale(1, -1);
+  context.drawImage(canvas, 0, -ROWS);
+  return turned.toDataURL();
+}
+
 async function picture(layer, date, opacity, base) {
   const canvas = document.createElement("canvas");
   canvas.width = COLS;
@@ -83,10 +99,10 @@ function mapHeight(width) {
 }
 
 async function startMap() {
-  const traces = [{ type: "image", source: (await picture(VIEW.layer, VIEW.date, 1, VIEW.base)).toDataURL(), x0: META.x0, dx: META.dx, y0: META.y0, dy: META.dy, hoverinfo: "none" }];
+  const traces = [{ type: "image", source: source(await picture(VIEW.layer, VIEW.date, 1, VIEW.base)), x0: META.x0, dx: META.dx, ...SOURCE, hoverinfo: "none" }];
   for (const place of META.outlines) {
     for (const ring of place.rings) {
-      traces.push({ type: "scatter", x: ring.x, y: ring.y, mode: place.point ? "markers+text" : "lines", text: place.point ? [place.name] : undefined, textposition: "top right", textfont: { size: 11 }, line: { color: "#000", width: 2 }, marker: { color: "#000", symbol: "diamond-open", size: 9, line: { width: 2 } }, hoverinfo: "skip", showlegend: false });
+      traces.push({ type: "scatter", x: ring.x, y: ring.y, mode: place.point ? (place.name.startsWith("point ") ? "markers" : "markers+text") : "lines", text: place.point ? [place.name] : undefined, textposition: "top right", textfont: { size: 11 }, line: { color: "#000", width: 2 }, marker: { color: "#000", symbol: "diamond-open", size: 9, line: { width: 2 } }, hoverinfo: "skip", showlegend: false });
     }
     if (!place.point) {
       const ring = place.rings[0];
@@ -124,7 +140,7 @@ function showMap() {
   drawing = drawing.then(async () => {
     if (mine !== wanted) return;
     const canvas = await picture(VIEW.layer, VIEW.date, VIEW.opacity, VIEW.base);
-    await Plotly.restyle(MAP, { source: [canvas.toDataURL()] }, [0]);
+    await Plotly.restyle(MAP, { source: [source(canvas)] }, [0]);
     MAP.dataset.shown = `${VIEW.layer} ${META.dates[VIEW.date]}`;
     legend();
   });
@@ -175,6 +191,6 @@ function placeFurniture() {
   }
 }
 
-function resizeMap(width) {
-  Plotly.relayout(MAP, { width, height: mapHeight(width) });
+function resizeMap(width, most = Infinity) {
+  Plotly.relayout(MAP, { width, height: Math.min(most, mapHeight(width)) });
 }

@@ -57,13 +57,22 @@ function readPath(path) {
   return path.replace(/Z$/i, "").slice(1).split(/L/i).map((pair) => pair.split(",").map(Number));
 }
 
+let ours = false; /* shapes that this script sets are not drawn by the reader */
+
+async function setShapes(shapes) {
+  ours = true;
+  await Plotly.relayout(MAP, { shapes });
+  ours = false;
+}
+
 function drawn(event) {
+  if (ours) return;
   const shapes = event.shapes || MAP.layout.shapes;
   if (!event.shapes && !Object.keys(event).some((key) => key.startsWith("shapes["))) return;
   if (!shapes || shapes.length === 0) return;
   const shape = shapes[shapes.length - 1];
   const polygon = shape.type === "rect" ? [[shape.x0, shape.y0], [shape.x1, shape.y0], [shape.x1, shape.y1], [shape.x0, shape.y1]] : readPath(shape.path);
-  if (shapes.length > 1) Plotly.relayout(MAP, { shapes: [shape] });
+  if (shapes.length > 1) setShapes([shape]);
   setDraw("");
   volumesOf(polygon, "Drawn polygon");
 }
@@ -83,7 +92,7 @@ function typed(event) {
   const corners = [];
   for (let i = 0; i < numbers.length; i += 2) corners.push(fromLonLat(numbers[i], numbers[i + 1]));
   const path = `M${corners.map((c) => c.join(",")).join("L")}Z`;
-  Plotly.relayout(MAP, { shapes: [{ type: "path", path, line: { color: "#c2185b", width: 2 }, fillcolor: "rgba(194,24,91,0.12)" }] });
+  setShapes([{ type: "path", path, line: { color: "#c2185b", width: 2 }, fillcolor: "rgba(194,24,91,0.12)" }]);
   volumesOf(corners, "Typed polygon");
 }
 
@@ -140,8 +149,8 @@ function zoom(factor) {
   Plotly.relayout(MAP, change);
 }
 
-function resize(width) {
-  resizeMap(width || MAP.parentElement.clientWidth);
+function resize(width, most) {
+  resizeMap(width || MAP.parentElement.clientWidth, most);
   for (const id of ["series", "volume"]) if ($(id).data) Plotly.relayout($(id), { width: width || $(id).parentElement.clientWidth });
 }
 
@@ -179,7 +188,7 @@ async function start() {
   await strip();
   MAP.on("plotly_click", (event) => {
     const point = event.points.find((p) => p.curveNumber === 0);
-    if (point) pick(point.y, point.x);
+    if (point) pick(rowOfPixel(point.y), point.x);
   });
   MAP.on("plotly_relayout", drawn);
   MAP.addEventListener("keydown", keys);
@@ -189,7 +198,7 @@ async function start() {
   $("base").addEventListener("change", () => { VIEW.base = $("base").value; showMap(); });
   $("opacity").addEventListener("input", () => { VIEW.opacity = Number($("opacity").value) / 100; showMap(); });
   for (const id of ["draw", "box"]) $(id).addEventListener("click", () => setDraw($(id).getAttribute("aria-pressed") === "true" ? "" : $(id).value));
-  $("clear").addEventListener("click", () => { Plotly.relayout(MAP, { shapes: [] }); mark(null); });
+  $("clear").addEventListener("click", () => { setShapes([]); mark(null); });
   $("type").addEventListener("submit", typed);
   downloads();
   const volumes = META.cellArea !== null && META.quantity === "elevation_change";
@@ -204,7 +213,7 @@ async function start() {
   } else await pick(META.lowest.value !== null && Math.abs(META.lowest.value) > Math.abs(META.highest.value) ? META.lowest.row : META.highest.row, Math.abs(META.lowest.value) > Math.abs(META.highest.value) ? META.lowest.col : META.highest.col);
   let timer;
   window.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(() => resize(), 150); });
-  window.addEventListener("beforeprint", () => { play(false); resize(690); });
+  window.addEventListener("beforeprint", () => { play(false); resize(690, 430); });
   window.addEventListener("afterprint", () => resize());
   document.documentElement.dataset.ready = "yes";
 }
