@@ -67,7 +67,6 @@ async function colours(layer, date, opacity, base) {
 /* The library lays a picture's first row at the foot of an axis that rises: maps are handed over upside down. */
 const UPSIDE_DOWN = META.dy < 0;
 const SOURCE = UPSIDE_DOWN ? { y0: META.y0 + (ROWS - 1) * META.dy, dy: -META.dy } : { y0: META.y0, dy: META.dy };
-const rowOfPixel = (pixel) => (UPSIDE_DOWN ? ROWS - 1 - pixel : pixel);
 
 function source(canvas) {
   if (!UPSIDE_DOWN) return canvas.toDataURL();
@@ -99,7 +98,7 @@ function mapHeight(width) {
 }
 
 async function startMap() {
-  const traces = [{ type: "image", source: source(await picture(VIEW.layer, VIEW.date, 1, VIEW.base)), x0: META.x0, dx: META.dx, ...SOURCE, hoverinfo: "none" }];
+  const traces = [{ type: "image", source: source(await picture(VIEW.layer, VIEW.date, 1, VIEW.base)), x0: META.x0, dx: META.dx, ...SOURCE, hoverinfo: "skip" }];
   for (const place of META.outlines) {
     for (const ring of place.rings) {
       traces.push({ type: "scatter", x: ring.x, y: ring.y, mode: place.point ? (place.name.startsWith("point ") ? "markers" : "markers+text") : "lines", text: place.point ? [place.name] : undefined, textposition: "top right", textfont: { size: 11 }, line: { color: "#000", width: 2 }, marker: { color: "#000", symbol: "diamond-open", size: 9, line: { width: 2 } }, hoverinfo: "skip", showlegend: false });

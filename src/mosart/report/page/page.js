@@ -41,6 +41,24 @@ function mark(row, col) {
   return Plotly.restyle(MAP, { x: [[x]], y: [[y]] }, [MAP.data.length - 1]);
 }
 
+/* A click is a press and a release in one place; the library covers the page between the two. */
+function clicks() {
+  let from = null;
+  MAP.addEventListener("pointerdown", (event) => {
+    from = event.button === 0 && event.target.closest(".nsewdrag") ? [event.clientX, event.clientY] : null;
+  }, true);
+  window.addEventListener("pointerup", (event) => {
+    const moved = from ? Math.hypot(event.clientX - from[0], event.clientY - from[1]) : Infinity;
+    from = null;
+    if (moved > 4 || (MAP.layout.dragmode !== "pan" && MAP.layout.dragmode !== "zoom")) return;
+    const box = MAP.getBoundingClientRect();
+    const { xaxis, yaxis } = MAP._fullLayout;
+    const x = xaxis.p2d(event.clientX - box.left - xaxis._offset);
+    const y = yaxis.p2d(event.clientY - box.top - yaxis._offset);
+    pick(Math.floor(rowOf(y)), Math.floor(columnOf(x)));
+  }, true);
+}
+
 async function volumesOf(polygon, name) {
   if (!META.cellArea || META.quantity !== "elevation_change") {
     say("There are no volumes without a map.");
@@ -186,10 +204,7 @@ async function start() {
   await startMap();
   await setDate(VIEW.date);
   await strip();
-  MAP.on("plotly_click", (event) => {
-    const point = event.points.find((p) => p.curveNumber === 0);
-    if (point) pick(rowOfPixel(point.y), point.x);
-  });
+  clicks();
   MAP.on("plotly_relayout", drawn);
   MAP.addEventListener("keydown", keys);
   $("date").addEventListener("input", () => { play(false); setDate(Number($("date").value)); });

@@ -50,8 +50,10 @@ function sumError(parts, model) {
   const low = turned.map((v) => v.reduce((a, b) => Math.min(a, b), Infinity));
   const high = turned.map((v) => v.reduce((a, b) => Math.max(a, b), -Infinity));
   const pixel = [model.first, model.second].map((a) => (a.lags.length > 1 ? a.lags[1] : 1));
-  const size = low.map((v, k) => Math.max(1, Math.min(BLOCKS, Math.round((high[k] - v) / pixel[k]) + 1)));
-  const width = low.map((v, k) => Math.max((high[k] - v) / size[k], 1e-9));
+  /* blocks of several cells, so that each holds about as many */
+  const side = Math.max(...pixel, Math.abs(META.dx * META.metres[0]), Math.abs(META.dy * META.metres[1]));
+  const size = low.map((v, k) => Math.max(1, Math.min(BLOCKS, Math.round((high[k] - v) / (3 * side)))));
+  const width = low.map((v, k) => (high[k] - v + Math.min(side, pixel[k])) / size[k]);
   const blocks = new Float64Array(size[0] * size[1]);
   parts.forEach((part, n) => {
     const at = [0, 1].map((k) => Math.min(size[k] - 1, Math.floor((turned[k][n] - low[k]) / width[k])));

@@ -1,0 +1,257 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+pytest.importorskip("plotly", reason="the page needs the extra `report`")
+pytest.importorskip("jinja2", reason="the page needs the extra `report`")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+
+from mosart.report.page import write_page
+
+pytestmark = pytest.mark.slow
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        message = "no Chromium: the page is not tested in a browser (apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+class Tab:
+    """A page that is open, with all that it complained of and asked for."""
+
+    def __init__(self, browser: object, path: Path, width: int = 1300, height: int = 1000) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(viewport={"width": width, "height": height}, accept_downloads=True)  # type: ignore[attr-defined]
+        self.page.on("console", lambda m: self.complaints.append(f"{m.type}: {m.text}"))
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on("request", lambda r: self.requests.append(r.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where on the screen a place of the map is."""
+        self.page.locator("#map").scroll_into_view_if_needed()
+        return tuple(
+            self.page.evaluate(
+                """([x, y]) => {
+                  const box = MAP.getBoundingClientRect(), f = MAP._fullLayout;
+                  return [box.left + f.xaxis._offset + f.xaxis.d2p(x), box.top + f.yaxis._offset + f.yaxis.d2p(y)];
+                }""",
+                [x, y],
+            )
+        )
+
+    def settle(self) -> None:
+        self.page.evaluate("() => drawing")
+
+    def close(self) -> None:
+        quiet = self.complaints
+        asked = [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
+        self.page.close()
+        assert quiet == []
+        assert asked == []
+
+
+@pytest.fixture
+def tabs(browser: object) -> Iterator[Callable[..., Tab]]:
+    opened: list[Tab] = []
+
+    def opener(path: Path, **options: int) -> Tab:
+        opened.append(Tab(browser, path, **options))
+        return opened[-1]
+
+    yield opener
+    for tab in opened:
+        tab.close()
+
+
+@pytest.mark.parametrize("per_pixel", [False, True], ids=["σ per date", "σ per pixel"])
+def test_a_click_shows_what_the_netcdf_holds(
+    made: Callable[..., object], tabs: Callable[..., Tab], per_pixel: bool
+) -> None:
+    products = made(per_pixel=per_pixel)
+    tab = tabs(write_page(products.folder, areas=products.areas))
+    with xr.open_dataset(products.folder / "elevation_change.nc", decode_coords="all") as data:
+        index = np.unravel_index(int(np.nanargmax(data["elevation_change"].values[-1])), data["elevation_change"].shape[1:])
+        cell = data.isel(date=slice(None), y=index[0], x=index[1]).load()
+    tab.page.mouse.click(*tab.at(float(cell["x"]), float(cell["y"])))
+    tab.page.locator("#picked", has_text="2021-03-23").wait_for()
+    std = np.broadcast_to(cell["elevation_change_std"].values, 3)
+    expected = f"{cell['elevation_change'].values[-1]:+.2f} m ± {std[-1]:.2f} m"
+    assert expected in tab.page.inner_text("#picked")
+    shown = tab.page.evaluate("document.getElementById('series').data[0]")
+    np.testing.assert_allclose(shown["y"], cell["elevation_change"].values, atol=0.0051)
+    np.testing.assert_allclose(shown["error_y"]["array"], std, atol=0.0051)
+
+
+def test_the_picture_lies_where_its_coordinates_say(
+    made: Callable[..., object], tabs: Callable[..., Tab], tmp_path: Path
+) -> None:
+    products = made()
+    tab = tabs(write_page(products.folder))  # no outlines over the dome
+    with xr.open_dataset(products.folder / "elevation_change.nc", decode_coords="all") as data:
+        last = data["elevation_change"].values[-1]
+        row, column = np.unravel_index(int(np.nanargmax(last)), last.shape)
+        x, y = float(data["x"][column]), float(data["y"][row])
+        middle = float(data["y"].mean())
+    from matplotlib.image import imread
+
+    tab.page.evaluate("mark(null)")
+    spot, mirrored = tab.at(x, y), tab.at(x, 2 * middle - y + 20)
+    tab.page.screenshot(path=tmp_path / "shown.png")
+    picture = imread(tmp_path / "shown.png")
+    red = [picture[round(v), round(u), 0] - picture[round(v), round(u), 2] for u, v in (spot, mirrored)]
+    assert red[0] > 0.2, "the dome's top is drawn red, in its place"
+    assert red[1] < 0.15, "and nothing is red where it would lie upside down"
+
+
+def test_the_slider_moves_the_map_and_play_runs(made: Callable[..., object], tabs: Callable[..., Tab]) -> None:
+    products = made()
+    tab = tabs(write_page(products.folder))
+    source = "MAP.data[0].source"
+    before = tab.page.evaluate(source)
+    tab.page.focus("#date")
+    tab.page.keyboard.press("ArrowLeft")
+    tab.page.wait_for_selector("#map[data-shown='change 2021-03-12']")
+    assert tab.page.evaluate(source) != before
+    tab.page.click("#play")
+    tab.page.wait_for_selector("#map[data-shown='change 2021-03-23']")
+    tab.page.wait_for_selector("#map[data-shown='change 2021-03-01']")
+    tab.page.click("#play")
+    assert tab.page.inner_text("#play") == "Play"
+
+
+def test_layers_switch_and_what_a_method_does_not_give_is_not_offered(
+    made: Callable[..., object], tabs: Callable[..., Tab]
+) -> None:
+    tab = tabs(write_page(made(per_pixel=True).folder))
+    seen = {tab.page.evaluate("MAP.data[0].source")}
+    for layer in ("std", "amplitude", "modelled", "mask"):
+        tab.page.select_option("#layer", layer)
+        tab.page.wait_for_selector(f"#map[data-shown='{layer} 2021-03-23']")
+        seen.add(tab.page.evaluate("MAP.data[0].source"))
+    assert len(seen) == 5
+    tab.page.select_option("#layer", "change")
+    tab.page.wait_for_selector("#map[data-shown='change 2021-03-23']")
+    full = tab.page.evaluate("MAP.data[0].source")
+    tab.page.locator("#opacity").fill("30")
+    tab.settle()
+    assert tab.page.evaluate("MAP.data[0].source") != full
+    bare = tabs(write_page(made().folder))
+    options = bare.page.locator("#layer option").evaluate_all("all => all.map(o => o.value)")
+    assert options == ["change", "mask"]
+
+
+@pytest.mark.parametrize("options", [{}, {"centre": (180.0, 51.0), "crs": "geographic"}], ids=["utm", "180°"])
+def test_a_typed_polygon_has_the_volume_of_the_table(
+    made: Callable[..., object], tabs: Callable[..., Tab], options: dict[str, object]
+) -> None:
+    products = made(**options)
+    tab = tabs(write_page(products.folder, areas=products.areas))
+    tab.page.locator("summary", has_text="Type a polygon").click()
+    tab.page.fill("#corners", "\n".join(f"{lon}, {lat}" for lon, lat in products.ring))
+    tab.page.click("#type button")
+    tab.page.locator("#said", has_text="Typed polygon").wait_for()
+    rows = tab.page.evaluate("VOLUMES.rows")
+    table = pd.read_csv(products.folder / "volumes.csv")
+    for row, (_, line) in zip(rows[1:], table[1:].iterrows(), strict=True):
+        assert row["net_m3"] == pytest.approx(line["net_m3"], rel=0.01)
+        assert row["net_std_m3"] == pytest.approx(line["net_std_m3"], rel=0.15)
+
+
+def test_a_drawn_box_has_a_volume_and_what_is_shown_downloads(
+    made: Callable[..., object], tabs: Callable[..., Tab], tmp_path: Path
+) -> None:
+    products = made()
+    tab = tabs(write_page(products.folder, areas=products.areas))
+    x, y = tab.page.evaluate("[META.x0 + 0.5 * COLS * META.dx, META.y0 + 0.5 * ROWS * META.dy]")
+    a, b = tab.at(x - 60, y - 40), tab.at(x + 60, y + 40)
+    tab.page.click("#box")
+    a, b = tab.at(x - 60, y - 40), tab.at(x + 60, y + 40)
+    tab.page.mouse.move(*a)
+    tab.page.mouse.down()
+    tab.page.mouse.move(*b, steps=5)
+    tab.page.mouse.up()
+    tab.page.locator("#said", has_text="Drawn polygon").wait_for()
+    assert tab.page.evaluate("VOLUMES.rows[2].area_m2") == pytest.approx(120 * 80, rel=0.06)
+    for button, column in (("#volume-csv", "net_m3"), ("#series-csv", "elevation_change_m"), ("#map-csv", "change")):
+        with tab.page.expect_download() as waiting:
+            tab.page.click(button)
+        waiting.value.save_as(tmp_path / "shown.csv")
+        table = pd.read_csv(tmp_path / "shown.csv")
+        assert column in table
+        assert len(table) >= 3
+
+
+def test_the_map_works_without_a_mouse(made: Callable[..., object], tabs: Callable[..., Tab]) -> None:
+    tab = tabs(write_page(made().folder))
+    tab.page.focus("#map")
+    start = tab.page.evaluate("[PICK.row, PICK.col]")
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Enter"):
+        tab.page.keyboard.press(key)
+    tab.page.locator("#picked", has_text="2021-03-23").wait_for()
+    assert tab.page.evaluate("[PICK.row, PICK.col]") == [start[0] - 1, start[1] + 2]  # north is up
+
+
+@pytest.mark.parametrize("width", [390, 1600])
+def test_it_fits_the_screen_and_prints(
+    made: Callable[..., object], tabs: Callable[..., Tab], tmp_path: Path, width: int
+) -> None:
+    products = made()
+    tab = tabs(write_page(products.folder, areas=products.areas), width=width, height=844)
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    box = tab.page.locator("#map .main-svg").first.bounding_box()
+    assert box["width"] <= width
+    assert box["height"] > 200
+    tab.page.pdf(path=tmp_path / "page.pdf", format="A4")
+    pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "page.pdf").read_bytes()))
+    assert 1 <= pages <= 8
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rows": 1, "columns": 30},
+        {"dates": ("2021-03-01",)},
+        {"lonlat": False},
+        {"empty_date": 2},
+    ],
+    ids=["one row", "one date", "no positions", "a date without a pixel"],
+)
+def test_odd_results_are_drawn(
+    made: Callable[..., object], tabs: Callable[..., Tab], options: dict[str, object]
+) -> None:
+    tab = tabs(write_page(made(**options).folder))
+    assert tab.page.locator("#map .main-svg").first.is_visible()
+    assert tab.page.locator("section.volumes").is_visible() == (options.get("lonlat") is not False)
