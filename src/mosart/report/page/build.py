@@ -149,7 +149,9 @@ def render(
     frame = grid.frame_of(data, drawn.block, drawn.shape, look)
     newest = _newest(shown, entries)
     high, low = facts.extremes(layers.block_means(data[shown.quantity].isel(date=newest), drawn.block)[0])
-    meta = _meta(shown, counted, drawn, frame, entries)
+    meta = _meta(shown, drawn, frame, entries)
+    if frame.kind == "map" and shown.quantity == "elevation_change":
+        meta["correlations"] = grid.correlations(counted if counted.has_lonlat else shown, data, areas)
     meta["outlines"] = grid.outlines(areas, frame, data)
     meta["series"] = _records(tables.series)
     meta["volumes"] = _records(tables.volumes)
@@ -234,7 +236,6 @@ def _bilinear(lattice: Mapping[str, NDArray[np.float64]], values: NDArray[np.flo
 
 def _meta(
     shown: ElevationChange,
-    counted: ElevationChange,
     drawn: layers.Drawn,
     frame: grid.Frame,
     entries: list[facts.Entry],
@@ -242,9 +243,6 @@ def _meta(
     """Collect what the script needs to know."""
     data = shown.dataset
     single = data["elevation_change_std"].dims == ("date",)
-    correlations = None
-    if frame.kind == "map" and shown.quantity == "elevation_change":
-        correlations = grid.correlations(counted if counted.has_lonlat else shown, data)
     return {
         "quantity": shown.quantity,
         "dates": [entry.date for entry in entries],
@@ -283,7 +281,7 @@ def _meta(
         "labels": ["easting (m)", "northing (m)"]
         if frame.kind == "map" and not frame.geographic
         else list(frame.view.labels),
-        "correlations": correlations,
+        "correlations": None,
         "flags": [[int(f), str(f.name).lower()] for f in Flag],
         "reasons": [[code, colour, name] for code, (colour, name) in REASONS.items()],
         "colours": {name: _table(cmap) for name, cmap in _COLOURS.items()},

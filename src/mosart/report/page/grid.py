@@ -145,7 +145,7 @@ def _lattice(xs: Floats, ys: Floats, lon: Floats, lat: Floats) -> dict[str, Any]
     }
 
 
-def correlations(change: ElevationChange, data: xr.Dataset) -> list[dict[str, Any]]:
+def correlations(change: ElevationChange, data: xr.Dataset, areas: Areas | None = None) -> list[dict[str, Any]]:
     """Measure how errors go together, for the volumes of polygons that are drawn on the page.
 
     Parameters
@@ -154,6 +154,8 @@ def correlations(change: ElevationChange, data: xr.Dataset) -> list[dict[str, An
         On the radar grid where there is one, for there errors are stripes along range.
     data : xarray.Dataset
         The map.
+    areas : Areas, optional
+        Ground that is not taken as stable where the result does not name its stable ground.
 
     Returns
     -------
@@ -163,9 +165,10 @@ def correlations(change: ElevationChange, data: xr.Dataset) -> list[dict[str, An
         (``east``, ``north``: a unit vector), and lags in metres with their correlation.
     """
     steps = _steps(change, data)
+    exclude = focus_of(areas, change.dataset)
     found = []
     for date in change.dates:
-        measured = change.correlation(date)
+        measured = change.correlation(date, exclude)
         axes = {}
         for name, rho, (east, north) in zip(
             ("first", "second"), (measured.azimuth, measured.range), steps, strict=True

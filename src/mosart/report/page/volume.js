@@ -50,10 +50,11 @@ function sumError(parts, model) {
   const low = turned.map((v) => v.reduce((a, b) => Math.min(a, b), Infinity));
   const high = turned.map((v) => v.reduce((a, b) => Math.max(a, b), -Infinity));
   const pixel = [model.first, model.second].map((a) => (a.lags.length > 1 ? a.lags[1] : 1));
-  /* blocks of several cells, so that each holds about as many */
+  /* blocks of whole pixels and several cells, so that each holds about as many */
   const side = Math.max(...pixel, Math.abs(META.dx * META.metres[0]), Math.abs(META.dy * META.metres[1]));
-  const size = low.map((v, k) => Math.max(1, Math.min(BLOCKS, Math.round((high[k] - v) / (3 * side)))));
-  const width = low.map((v, k) => (high[k] - v + Math.min(side, pixel[k])) / size[k]);
+  const pixels = pixel.map((p, k) => Math.ceil(Math.max((3 * side) / p, (high[k] - low[k] + side) / p / BLOCKS)));
+  const width = pixel.map((p, k) => p * pixels[k]);
+  const size = low.map((v, k) => Math.floor((high[k] - v) / width[k]) + 1);
   const blocks = new Float64Array(size[0] * size[1]);
   parts.forEach((part, n) => {
     const at = [0, 1].map((k) => Math.min(size[k] - 1, Math.floor((turned[k][n] - low[k]) / width[k])));
@@ -63,10 +64,10 @@ function sumError(parts, model) {
     const between = new Float64Array(size[k]);
     for (let lag = 0; lag < size[k]; lag += 1) {
       /* mean over the pairs of pixels of two blocks */
-      const inner = Math.max(1, Math.min(16, Math.round(width[k] / pixel[k])));
+      const inner = pixels[k];
       let sum = 0;
       for (let o = -(inner - 1); o < inner; o += 1) {
-        sum += ((inner - Math.abs(o)) / (inner * inner)) * correlationAt(axis, Math.abs(lag + o / inner) * width[k]);
+        sum += ((inner - Math.abs(o)) / (inner * inner)) * correlationAt(axis, Math.abs(lag * inner + o) * pixel[k]);
       }
       between[lag] = sum;
     }
