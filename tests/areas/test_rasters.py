@@ -144,8 +144,8 @@ def test_bad_rasters_are_refused_by_name(tmp_path, make_stack):
     cases = {
         "absent.tif": "does not exist", "shape.npy": "another shape", "complex.npy": "numbers",
         "text.npy": "numbers", "object.npy": "cannot be read", "nothing.npy": "no value",
-        "cut.npy": "cannot be read", "junk.npy": "cannot be read", "junk.tif": "cannot be read", "junk.nc": "cannot be read",
-        "two.nc": "which variable", "bare.tif": "no coordinate reference system",
+        "cut.npy": "cannot be read", "junk.npy": "cannot be read", "junk.tif": "cannot be read",
+        "junk.nc": "cannot be read", "two.nc": "which variable", "bare.tif": "no coordinate reference system",
     }  # fmt: skip
     for name, message in cases.items():
         with pytest.raises(InputError, match=message) as caught:
