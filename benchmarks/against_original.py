@@ -6,12 +6,14 @@ and what is timed here does not use (asf_search and GDAL's bindings) are stubbed
 compilation, on one core, on the same arrays. Preprocessing reads and writes files on both sides.
 """
 
+# ruff: noqa: E402 - the number of threads is set before numpy is loaded
+
 from __future__ import annotations
 
 import os
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")  # before numpy is loaded
+    os.environ.setdefault(variable, "1")
 
 import argparse
 import contextlib
@@ -47,7 +49,7 @@ def main() -> None:
         "--large-dates",
         type=int,
         default=DATES,
-        help="dates that preprocessing is timed on at the larger size (it takes seconds a date and megapixel)",
+        help="dates that preprocessing is timed on at the larger size (seconds a date and megapixel)",
     )
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # the original's means of empty cells
@@ -165,7 +167,9 @@ def best(run: Callable[[], object], times: int) -> float:
     return min(found)
 
 
-def report(what: str, size: tuple[int, int], dates: int, theirs: float, ours: float, note: str = "") -> None:
+def report(  # noqa: PLR0917
+    what: str, size: tuple[int, int], dates: int, theirs: float, ours: float, note: str = ""
+) -> None:
     """Print a line of the table."""
     shape = f"{size[0]}x{size[1]}"
     print(
