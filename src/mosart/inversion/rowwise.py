@@ -238,8 +238,8 @@ def _spread(
         where = f"found away from change: {int(stable.sum())} pixels"
     else:
         where = f"{options.stable_name}: {int(stable.sum())} pixels"
-        if isinstance(options.weights, str) and options.weights == "stable":
-            where += ", on which the rows were fitted too: the spread is a lower bound"
+    if isinstance(options.weights, str) and options.weights != "unit":
+        where += ", on which the rows were fitted too: the spread is a lower bound"
     std = spread(change, stable)
     if np.isnan(std).any():
         logger.warning("no stable ground has a value on some dates: their standard error is not known (NaN)")
