@@ -127,7 +127,7 @@ def _invert(
         std, stable, where = _spread(kept[quantity], stable, options)
         fields = {name: np.ascontiguousarray(kept[name]) for name in kept.dtype.names}
     else:
-        rows = _sample_rows(stack.shape[1])
+        rows = _sample_rows(records.chunks[1])
         # One block after the other: together they would hold all their images at once.
         sample = np.concatenate([records[quantity][:, r].compute() for r in rows], axis=1)
         part = None if stable is None else np.concatenate([stable[r] for r in rows])
@@ -223,10 +223,11 @@ def _records(stack: Stack, plan: Plan, weights: NDArray[np.float64] | None, opti
     )
 
 
-def _sample_rows(rows: int) -> list[slice]:
-    """Blocks of rows spread over the image."""
-    starts = np.linspace(0, max(0, rows - SAMPLE_ROWS), SAMPLE_BLOCKS).astype(int)
-    return [slice(int(start), int(start) + SAMPLE_ROWS) for start in np.unique(starts)]
+def _sample_rows(tiles: tuple[int, ...]) -> list[slice]:
+    """Take the first rows of tiles spread over the image: so no tile is computed for a few rows of it."""
+    starts = np.concatenate([[0], np.cumsum(tiles)[:-1]])
+    chosen = np.unique(np.linspace(0, len(tiles) - 1, SAMPLE_BLOCKS).astype(int))
+    return [slice(int(starts[k]), int(starts[k]) + min(SAMPLE_ROWS, tiles[k])) for k in chosen]
 
 
 def _spread(
