@@ -10,7 +10,6 @@ import dask
 from dask.system import cpu_count
 from threadpoolctl import threadpool_limits
 
-
 #: Variables that the linear-algebra libraries read when they are loaded.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
