@@ -62,8 +62,36 @@ def fill_gaps(image: NDArray[Any], fill: float) -> NDArray[np.float64]:
     ndarray (azimuth, range)
         float64 without NaN (unless `fill` is).
     """
-    filled = np.array(image, dtype=np.float64)
-    for j in np.flatnonzero(~np.isfinite(filled).all(axis=1)):
-        if bridge(filled[j]) == 0:
-            filled[j] = fill
+    filled = np.array(image, dtype=np.float64, order="C")
+    _bridge_rows(filled, float(fill))
     return filled
+
+
+@compiled
+def _bridge_rows(image: NDArray[np.float64], fill: float) -> None:
+    for j in range(image.shape[0]):
+        if bridge(image[j]) == 0:
+            image[j, :] = fill
+
+
+def range_gradient(height: NDArray[Any]) -> NDArray[Any]:
+    """Take the gradient of a DEM along range, NaN exactly where the DEM is.
+
+    Parameters
+    ----------
+    height : ndarray (azimuth, range)
+        Metres; NaN in gaps.
+
+    Returns
+    -------
+    ndarray (azimuth, range)
+        Metres per pixel, central differences; beside a gap as if it were bridged linearly.
+    """
+    if height.shape[1] < 2:
+        return np.where(np.isfinite(height), 0.0, np.nan)
+    gaps = ~np.isfinite(height)
+    if not gaps.any():
+        return np.asarray(np.gradient(height, axis=1))
+    gradient = np.gradient(fill_gaps(height, np.nan), axis=1)
+    gradient[gaps] = np.nan
+    return np.asarray(gradient)

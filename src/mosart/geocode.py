@@ -17,7 +17,7 @@ from .errors import InputError
 from .lookup import fill_table, sample_bilinear, sample_nearest
 from .mapgrid import MapGrid
 from .masks import Flag
-from .placement import TILE, Projection, Survey, lazy, sample_rows
+from .placement import TILE, Projection, Survey, lazy
 from .stack import Stack
 
 __all__ = ["MapGrid", "derive_grid", "geocode"]
@@ -74,7 +74,7 @@ def geocode(
     spacing.
     """
     data = change if isinstance(change, xr.Dataset) else change.dataset
-    survey = Survey.of(data, None if grid is None else grid.crs, crs)
+    survey = Survey.of(data, grid, crs)
     if grid is None:
         grid = survey.grid(pixel_size)
     names = _choose(data, variables)
@@ -183,6 +183,7 @@ class _Table:
         floating = image.dtype.kind == "f"
         lead = tuple(f"d{k}" for k in range(image.ndim - 2))
         fill = np.nan if floating else np.asarray(outside, dtype=image.dtype)
+        empty: dict[tuple[int, int], da.Array] = {}
         lines = []
         for i, rows in enumerate(self._spans(0)):
             line = []
@@ -190,8 +191,12 @@ class _Table:
                 window, table = self.windows[i][j], self.blocks[i][j]
                 size = rows.stop - rows.start, columns.stop - columns.start
                 if window is None or table is None:
-                    shape = (*image.shape[:-2], *size)
-                    line.append(da.full(shape, fill, dtype=image.dtype, chunks=(*image.chunks[:-2], *size)))
+                    if size not in empty:
+                        chunks = (*image.chunks[:-2], *size)
+                        empty[size] = da.full(
+                            (*image.shape[:-2], *size), fill, dtype=image.dtype, chunks=chunks
+                        )
+                    line.append(empty[size])
                     continue
                 part = image[(..., *self._unpadded(window, image.shape))]
                 line.append(
@@ -266,16 +271,15 @@ class _Table:
             shift=tuple(0.5 if padded else 0.0 for padded in survey.padded),
             new_axis=0,
             chunks=((2,), (size[0],), (size[1],)),
-            dtype=np.float32,
-            meta=np.empty((0, 0, 0), dtype=np.float32),
+            dtype=np.float64,
+            meta=np.empty((0, 0, 0), dtype=np.float64),
         )
         return table
 
     def _orientation(self) -> float:
         """Sign of the area of most quadrilaterals, in columns and rows of the map."""
         signs = 0.0
-        for rows in sample_rows(self.survey.longitude.shape[0]):
-            lon, lat = da.compute(self.survey.longitude[rows], self.survey.latitude[rows])
+        for lon, lat in self.survey.sample:
             x, y = self.projection(lon, lat)
             bx, by = np.diff(x, axis=0)[:, :-1], np.diff(y, axis=0)[:, :-1]
             cx, cy = np.diff(x, axis=1)[:-1], np.diff(y, axis=1)[:-1]
@@ -295,11 +299,11 @@ def _make_table(
     longest: float,
     orientation: float,
     shift: tuple[float, float],
-) -> NDArray[np.float32]:
+) -> Floats:
     """Make the table of one block: fractional azimuth and range in the window, (2, y, x)."""
     x, y = projection(np.asarray(longitude, np.float64), np.asarray(latitude, np.float64))
     places = np.stack([(x - corner[0]) / cell[0], (y - corner[1]) / cell[1]])
-    table = np.full((2, *size), np.nan, dtype=np.float32)
+    table = np.full((2, *size), np.nan, dtype=np.float64)
     rank = np.full(size, np.inf)
     fill_table(places, table, rank, longest, orientation)
     for axis in (0, 1):
@@ -307,9 +311,7 @@ def _make_table(
     return table
 
 
-def _sample_block(
-    image: NDArray[np.generic], table: NDArray[np.float32], *, outside: int
-) -> NDArray[np.generic]:
+def _sample_block(image: NDArray[np.generic], table: Floats, *, outside: int) -> NDArray[np.generic]:
     """Sample images (…, azimuth, range) of one window by one table."""
     flat = image.reshape(-1, *image.shape[-2:])
     result = np.empty((flat.shape[0], *table.shape[1:]), dtype=image.dtype)

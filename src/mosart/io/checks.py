@@ -89,7 +89,8 @@ def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | N
     InputError
         If an amplitude is negative (decibels suspected), cannot be read, or too few images are left.
     """
-    if stack.dataset.encoding.get(_MEMO) == stack.dates:
+    known = stack.dataset.encoding.get(_MEMO)
+    if known is not None and known == _identity(stack):
         return stack
     empty = []
     source = str(stack.dataset.attrs.get("source", "the stack"))
@@ -108,8 +109,14 @@ def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | N
         if progress is not None:
             progress(index + 1, len(stack.dates))
     checked = drop_empty(stack, empty, source, minimum_dates)
-    checked.dataset.encoding[_MEMO] = checked.dates
+    checked.dataset.encoding[_MEMO] = _identity(checked)
     return checked
+
+
+def _identity(stack: Stack) -> str | None:
+    """Name of the lazy amplitudes, which a crop or a selection changes; in memory they have none."""
+    data = stack.dataset["amplitude"].data
+    return data.name if isinstance(data, da.Array) else None
 
 
 def _lit_and_negative(image: object) -> tuple[bool, bool]:
@@ -167,8 +174,9 @@ def check_geometry(stack: Stack, path: Path) -> None:
     if not stack.has_lonlat or rows < 3 or columns < 3:
         return
     chosen = np.unique(np.linspace(0, rows - 1, SAMPLED_ROWS).astype(int))
-    sample = stack.dataset[["longitude", "latitude", "height"]].isel(azimuth=chosen).compute()
-    lon, lat, height = (sample[name].values for name in ("longitude", "latitude", "height"))
+    planes = [stack.dataset[name].data for name in ("longitude", "latitude", "height")]
+    # Row by row, as slices: of those, unlike of a list, no more is read than is asked for.
+    lon, lat, height = compute(*(da.concatenate([plane[i : i + 1] for i in chosen]) for plane in planes))
     if not np.isfinite(lon).any() or not np.isfinite(height).any():
         return
     if np.nanmax(height) - np.nanmin(height) <= 1.0:
@@ -176,6 +184,27 @@ def check_geometry(stack: Stack, path: Path) -> None:
     pixel = _pixel(lon)
     if pixel and _spread(lon, 0) < 0.01 * pixel and _spread(lat, 1) < 0.01 * pixel:
         raise geocoded(path, "longitude that depends on the column alone, latitude on the row alone")
+
+
+def warn_of_datum(stack: Stack, path: Path) -> None:
+    """Warn where a file does not say what its heights count from, or when the DEM was made.
+
+    Parameters
+    ----------
+    stack : Stack
+        With its attributes.
+    path : Path
+        The file, for the message.
+    """
+    attrs = stack.dataset.attrs
+    if attrs["dem_vertical_datum"] == "unknown":
+        log.warning(
+            "%s: the vertical datum of the DEM is unknown: heights are taken as metres above the ellipsoid "
+            "(those above a geoid move the map by some metres, and the change not at all)",
+            path,
+        )
+    if attrs["dem_date"] == "unknown":
+        log.info("%s: the date of the DEM is unknown", path)
 
 
 def _pixel(lon: NDArray[np.float64]) -> float:

@@ -23,6 +23,8 @@ CHANGE_COLOURS = "RdBu_r"
 PAGE = 12
 #: Width of a page in inches.
 WIDTH = 11.0
+#: Height of the legend below the pictures.
+LEGEND = 0.35
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,12 @@ def filter_figure(before: Floats, after: Floats, view: View, title: str) -> Figu
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(WIDTH, _height(view, 2, 1))
+    figure = new_figure(WIDTH, _height(view, 2, 1) - LEGEND)
     norm = amplitude_norm(before)
     panels = figure.subplots(1, 2, squeeze=False)[0]
-    for number, (axes, image, name) in enumerate(
-        zip(panels, (before, after), ("as measured", "despeckled"), strict=True)
-    ):
+    same = np.array_equal(before, after, equal_nan=True)
+    names = ("as measured", "despeckled" + (" (was filtered already, left as it is)" if same else ""))
+    for number, (axes, image, name) in enumerate(zip(panels, (before, after), names, strict=True)):
         drawn = show(axes, image, view, cmap="gray", norm=norm)
         label(axes, view, vertical=number == 0)
         axes.set_title(name, fontsize=9)
@@ -158,7 +160,7 @@ def heights_figure(images: Mapping[str, Floats], view: View, title: str) -> Figu
     matplotlib.figure.Figure
     """
     columns = len(images)
-    figure = new_figure(WIDTH, _height(view, columns, 1))
+    figure = new_figure(WIDTH, _height(view, columns, 1) - LEGEND)
     first = next(iter(images.values()))
     finite = first[np.isfinite(first)]
     low, high = (float(v) for v in np.percentile(finite, (1, 99))) if finite.size else (0.0, 1.0)
@@ -227,7 +229,6 @@ def change_figures(
             list(grid.flat),
             "elevation change (m): red rose, blue sank",
             extend="both",
-            shrink=0.8 if rows < 3 else 0.5,
         )
         part = f" (page {number} of {len(pages)})" if len(pages) > 1 else ""
         figure.suptitle(title + part, fontsize=10)
@@ -333,7 +334,7 @@ def _single(view: View) -> tuple[float, float]:
 
 def _columns(count: int, view: View) -> int:
     """Columns of a page: as many as make the pictures large."""
-    most = 2 if view.shape < 0.5 else 3 if view.shape < 0.8 else 4
+    most = 2 if view.shape < 0.5 else 3 if view.shape < 0.8 else 4 if view.shape < 1.6 else 6
     return min(count, most)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from mosart.ground import pixel_steps
+from mosart.ground import known_number, metres_per_degree, pixel_steps
 from mosart.mapgrid import read_crs
 
-#: A picture is at most this many times longer than wide, whatever the pixels' true extents.
-LONGEST = 2.5
+#: A picture is at most this many times longer than wide, whatever the pixels' true extents: of a radar
+#: image, whose shape says little, and of a map.
+LONGEST = {"radar": 2.5, "map": 10.0}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class View:
         Direction of north on paper, degrees clockwise from the top; NaN where unknown.
     look : float
         Direction that the radar looks to on paper, degrees clockwise from the top; NaN where unknown.
+    longest : float
+        How many times longer than wide the picture may be, or wider than long.
     """
 
     extent: tuple[float, float, float, float]
@@ -37,6 +40,7 @@ class View:
     metres: tuple[float, float]
     north: float
     look: float
+    longest: float
 
     @property
     def size(self) -> tuple[float, float]:
@@ -50,7 +54,7 @@ class View:
         wide, high = self.size
         known = np.isfinite(self.metres).all()
         stretch = self.metres[1] / self.metres[0] if known else 1.0
-        shape = float(np.clip(high * stretch / wide, 1.0 / LONGEST, LONGEST))
+        shape = float(np.clip(high * stretch / wide, 1.0 / self.longest, self.longest))
         return shape * wide / high
 
     @property
@@ -110,22 +114,22 @@ def _radar_view(data: xr.Dataset) -> View:
             north = float(np.degrees(np.arctan2(right_part, up_part)) % 360.0)
     if not np.isfinite(metres).all():
         metres = _spacings(data)
-    return View((left, right, bottom, top), ("range (pixel)", "azimuth (pixel)"), metres, north, 90.0)
+    return View(
+        (left, right, bottom, top),
+        ("range (pixel)", "azimuth (pixel)"),
+        metres,
+        north,
+        90.0,
+        LONGEST["radar"],
+    )
 
 
 def _spacings(data: xr.Dataset) -> tuple[float, float]:
     """Metres on flat ground of a pixel in range and azimuth, from the attributes."""
     slant, azimuth, angle = (
-        _number(data.attrs.get(name)) for name in ("range_spacing", "azimuth_spacing", "incidence_angle")
+        known_number(data.attrs.get(name)) for name in ("range_spacing", "azimuth_spacing", "incidence_angle")
     )
     return slant / float(np.sin(np.radians(angle))), azimuth
-
-
-def _number(value: object) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return float("nan")
 
 
 def _map_view(data: xr.Dataset, look: float | None) -> View:
@@ -135,8 +139,6 @@ def _map_view(data: xr.Dataset, look: float | None) -> View:
     crs = read_crs(str(mapping["crs_wkt"])) if "crs_wkt" in mapping else None
     bearing = _look_bearing(data) if look is None else look
     if crs is not None and crs.is_geographic:
-        from mosart.ground import metres_per_degree
-
         east, north = metres_per_degree(np.array(0.5 * (top + bottom)))
         return View(
             (left, right, bottom, top),
@@ -144,11 +146,12 @@ def _map_view(data: xr.Dataset, look: float | None) -> View:
             (float(east), float(north)),
             0.0,
             bearing,
+            LONGEST["map"],
         )
     extent = left / 1e3, right / 1e3, bottom / 1e3, top / 1e3
-    return View(extent, ("easting (km)", "northing (km)"), (1e3, 1e3), 0.0, bearing)
+    return View(extent, ("easting (km)", "northing (km)"), (1e3, 1e3), 0.0, bearing, LONGEST["map"])
 
 
 def _look_bearing(data: xr.Dataset) -> float:
-    heading, side = _number(data.attrs.get("heading")), str(data.attrs.get("look_direction"))
+    heading, side = known_number(data.attrs.get("heading")), str(data.attrs.get("look_direction"))
     return (heading + {"right": 90.0, "left": -90.0}.get(side, np.nan)) % 360.0
