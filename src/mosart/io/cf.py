@@ -13,7 +13,13 @@ CONVENTIONS = "CF-1.11"
 
 #: Attributes of variables by name; what a variable brings itself wins.
 VARIABLE_ATTRS: Mapping[str, Mapping[str, Any]] = {
-    "date": {"standard_name": "time", "long_name": "date of the image"},
+    "date": {
+        "standard_name": "time",
+        "long_name": "date of the image",
+        "axis": "T",
+        "units_metadata": "leap_seconds: none",
+    },
+    "spatial_ref": {"long_name": "coordinate reference system of the map"},
     "azimuth": {"long_name": "azimuth row of the source's radar grid", "units": "1"},
     "range": {"long_name": "range pixel of the source's radar grid", "units": "1"},
     "amplitude": {"long_name": "radar amplitude, linear", "units": "1"},
@@ -99,7 +105,20 @@ def encode(
             if plain.dtype.kind == "M":
                 plain.encoding = _time_encoding(plain.values)
             small[name] = xr.conventions.encode_cf_variable(plain, name=name)
+            if name in dataset.dims:  # a coordinate has no gaps, and may not name a value for them
+                small[name].attrs.pop("_FillValue", None)
+    _name_positions(large)
     return small, large, {"Conventions": CONVENTIONS} | tidy_attributes(attributes)
+
+
+def _name_positions(large: dict[str, xr.Variable]) -> None:
+    """Say that longitude and latitude are where the pixels of a radar grid lie."""
+    if not {"longitude", "latitude"} <= set(large):
+        return
+    dims = large["longitude"].dims
+    for name, variable in large.items():
+        if name not in ("longitude", "latitude") and variable.dims[-len(dims) :] == dims:
+            variable.attrs.setdefault("coordinates", "longitude latitude")
 
 
 def _time_encoding(times: NDArray[np.datetime64]) -> dict[str, Any]:

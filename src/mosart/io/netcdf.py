@@ -178,6 +178,8 @@ def decode(variables: Mapping[str, xr.Variable], attrs: Mapping[str, Any]) -> xr
     xarray.Dataset
     """
     decoded = xr.decode_cf(xr.Dataset(dict(variables), attrs=dict(attrs)))
+    # positions are data to us, whatever the convention makes of them
+    decoded = decoded.reset_coords([n for n in ("longitude", "latitude") if n in decoded.coords])
     for variable in decoded.variables.values():
         variable.encoding = {}
     decoded.encoding = {}
