@@ -1,6 +1,6 @@
 """Run by Debian's Python with QGIS: open the project of a run and tell what is wrong with it.
 
-    QT_QPA_PLATFORM=offscreen python3 clients/check_qgis.py OUT [PICTURE]
+QT_QPA_PLATFORM=offscreen python3 clients/check_qgis.py OUT [PICTURE]
 """
 
 import os

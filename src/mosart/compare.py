@@ -211,9 +211,7 @@ def _on_map(change: ElevationChange) -> None:
         )
 
 
-def _dates(
-    first: ElevationChange, date: dt.date | None, others: Sequence[dt.date] | None
-) -> list[dt.date]:
+def _dates(first: ElevationChange, date: dt.date | None, others: Sequence[dt.date] | None) -> list[dt.date]:
     common = [day for day in first.dates if others is None or day in others]
     if date is not None:
         common = [day for day in common if day == date]

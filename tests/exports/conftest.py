@@ -35,7 +35,10 @@ def mapped() -> Callable[..., ElevationChange]:
         )
         i, j = np.meshgrid(np.arange(grid.height), np.arange(grid.width), indexing="ij")
         trend = 0.05 * i - 0.02 * j
-        change = np.stack([k * trend for k in range(len(dates))]) + rng.normal(0, 1, (len(dates), *i.shape)) * noise
+        change = (
+            np.stack([k * trend for k in range(len(dates))])
+            + rng.normal(0, 1, (len(dates), *i.shape)) * noise
+        )
         change[-1, 7, 11] = 500.0  # a spike in one cell
         mask = np.zeros(change.shape, np.uint8)
         mask[:, 0, :3], mask[:, 1, :3], mask[:, 2, :3] = int(Flag.SHADOW), int(Flag.WATER), int(Flag.NODATA)
@@ -50,7 +53,12 @@ def mapped() -> Callable[..., ElevationChange]:
                 "height": (("y", "x"), 100.0 + trend, {"units": "m"}),
             },
             coords={"date": np.array(dates, dtype="datetime64[ns]"), "y": grid.y, "x": grid.x},
-            attrs={"method": "rowwise", "reference_dates": reference, "heading": 347.0, "look_direction": "right"},
+            attrs={
+                "method": "rowwise",
+                "reference_dates": reference,
+                "heading": 347.0,
+                "look_direction": "right",
+            },
         )
         data = data.rio.write_crs(crs).rio.write_transform(grid.transform)
         return ElevationChange(data)

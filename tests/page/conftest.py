@@ -46,7 +46,9 @@ def make(
     """A dome that grows by 10 m a date, 5 m pixels, flown to the north-north-west, looking right."""
     rng = np.random.default_rng(7)
     i, j = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
-    dome = np.exp(-(((i - 0.35 * rows) / (rows / 8 + 1)) ** 2) - ((j - 0.7 * columns) / (columns / 10 + 1)) ** 2)
+    dome = np.exp(
+        -(((i - 0.35 * rows) / (rows / 8 + 1)) ** 2) - ((j - 0.7 * columns) / (columns / 10 + 1)) ** 2
+    )
     change = np.stack([10.0 * k * dome + rng.normal(0, 0.2, dome.shape) for k in range(len(dates))])
     mask = np.zeros(change.shape, np.uint8)
     mask[:, : max(rows // 10, 0), :5] = int(Flag.SHADOW)
@@ -120,7 +122,8 @@ def make(
             write_table(result.time_series(areas), folder / "timeseries.csv")
             write_table(result.volume(areas), folder / "volumes.csv")
     (folder / "mosart.log").write_text(
-        f"{dt.datetime(2021, 4, 1):%Y-%m-%dT%H:%M:%SZ} WARNING 20210312: <b>odd</b> & dark\n", encoding="utf-8"
+        f"{dt.datetime(2021, 4, 1):%Y-%m-%dT%H:%M:%SZ} WARNING 20210312: <b>odd</b> & dark\n",
+        encoding="utf-8",
     )
     return Made(folder, data, areas, ring)
 

@@ -103,7 +103,9 @@ def test_a_click_shows_what_the_netcdf_holds(
     products = made(per_pixel=per_pixel)
     tab = tabs(write_page(products.folder, areas=products.areas))
     with xr.open_dataset(products.folder / "elevation_change.nc", decode_coords="all") as data:
-        index = np.unravel_index(int(np.nanargmax(data["elevation_change"].values[-1])), data["elevation_change"].shape[1:])
+        index = np.unravel_index(
+            int(np.nanargmax(data["elevation_change"].values[-1])), data["elevation_change"].shape[1:]
+        )
         cell = data.isel(date=slice(None), y=index[0], x=index[1]).load()
     tab.page.mouse.click(*tab.at(float(cell["x"]), float(cell["y"])))
     tab.page.locator("#picked", has_text="2021-03-23").wait_for()
@@ -140,7 +142,9 @@ def test_the_picture_lies_where_its_coordinates_say(
     assert np.mean(np.abs(drawn - wanted).max(axis=1) < 0.12) > 0.9
 
 
-def test_the_slider_moves_the_map_and_play_runs(made: Callable[..., object], tabs: Callable[..., Tab]) -> None:
+def test_the_slider_moves_the_map_and_play_runs(
+    made: Callable[..., object], tabs: Callable[..., Tab]
+) -> None:
     products = made()
     tab = tabs(write_page(products.folder))
     source = "MAP.data[0].source"
@@ -209,7 +213,11 @@ def test_a_drawn_box_has_a_volume_and_what_is_shown_downloads(
     tab.page.mouse.up()
     tab.page.locator("#said", has_text="Drawn polygon").wait_for()
     assert tab.page.evaluate("VOLUMES.rows[2].area_m2") == pytest.approx(120 * 80, rel=0.06)
-    for button, column in (("#volume-csv", "net_m3"), ("#series-csv", "elevation_change_m"), ("#map-csv", "change")):
+    for button, column in (
+        ("#volume-csv", "net_m3"),
+        ("#series-csv", "elevation_change_m"),
+        ("#map-csv", "change"),
+    ):
         with tab.page.expect_download() as waiting:
             tab.page.click(button)
         waiting.value.save_as(tmp_path / "shown.csv")

@@ -24,7 +24,8 @@ from mosart.errors import InputError
 from mosart.masks import Flag
 
 from .geotiff import transform_of
-from .newfile import Checked, new_file
+from .newfile import NewFile, new_file
+from .packing import FILTERS
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +183,8 @@ def _write_series(change: ElevationChange, variable: str, attributes: Mapping[st
     if reference is not None:
         own["REF_DATE"] = reference
     rows, columns = change.shape[1:]
-    with new_file(path) as (file, raw):
+    with new_file(path) as new:
+        file = new.file
         file.attrs.update(attributes | own)
         file.create_dataset("date", data=np.array(dates, dtype="S8"))
         stored = file.create_dataset(
@@ -191,18 +193,17 @@ def _write_series(change: ElevationChange, variable: str, attributes: Mapping[st
             np.float32,
             fillvalue=np.float32(np.nan),
             chunks=(1, min(64, rows), min(512, columns)),
-            compression="gzip",
-            compression_opts=1,
-            shuffle=True,
+            **FILTERS,
         )
-        target = Checked(stored, raw)
+        target = new.writer(stored)
         for part in _strips(rows, columns):
             for index in range(len(change.dates)):
                 values = data[variable].isel({"date": index, change.dims[0]: part})
-                target[index + added, part] = values.values.astype(np.float32)
+                at = index + added
+                target[at : at + 1, part, 0:columns] = values.values.astype(np.float32)[None]
             if added:
                 seen = np.isfinite(_heights(data, change, part))
-                target[0, part] = np.where(seen, np.float32(0), np.float32(np.nan))
+                target[0:1, part, 0:columns] = np.where(seen, np.float32(0), np.float32(np.nan))[None]
 
 
 def _heights(data: xr.Dataset, change: ElevationChange, part: slice) -> np.ndarray[Any, Any]:
@@ -227,31 +228,38 @@ def _write_geometry(change: ElevationChange, attributes: Mapping[str, str], path
         "incidenceAngle": "incidence_angle",
     }
     units = {"height": "m", "latitude": "degree", "longitude": "degree", "incidenceAngle": "degree"}
-    with new_file(path) as (file, raw):
+    with new_file(path) as new:
+        file = new.file
         file.attrs.update(attributes | {"FILE_TYPE": "geometry", "UNIT": "m"})
         for name, own in names.items():
             if own not in data:
                 continue
             # single precision is half a metre of longitude
             kind = np.float64 if name in {"latitude", "longitude"} else np.float32
-            stored = file.create_dataset(name, (rows, columns), kind, compression="gzip", compression_opts=1)
+            stored = _plane(file, name, rows, columns, kind)
             stored.attrs["UNIT"] = units[name]
+            target = new.writer(stored)
             for part in _strips(rows, columns):
                 values = data[own].broadcast_like(data["mask"].isel(date=0)).transpose(*change.dims)
-                Checked(stored, raw)[part] = values.isel({change.dims[0]: part}).values
-        _write_masks(change, file, raw)
+                target[part, 0:columns] = values.isel({change.dims[0]: part}).values.astype(kind)
+        _write_masks(change, new)
 
 
-def _write_masks(change: ElevationChange, file: h5py.File, raw: Any) -> None:
+def _plane(file: h5py.File, name: str, rows: int, columns: int, kind: Any) -> Any:
+    return file.create_dataset(
+        name, (rows, columns), kind, chunks=(min(64, rows), min(512, columns)), **FILTERS
+    )
+
+
+def _write_masks(change: ElevationChange, new: NewFile) -> None:
     """Write MintPy's masks: shadow and layover are 1, water is 0 and land 1."""
     rows, columns = change.shape[1:]
     hidden, land = (
-        file.create_dataset(name, (rows, columns), np.bool_, compression="gzip", compression_opts=1)
-        for name in ("shadowMask", "waterMask")
+        new.writer(_plane(new.file, name, rows, columns, np.bool_)) for name in ("shadowMask", "waterMask")
     )
     for part in _strips(rows, columns):
         bits = np.zeros((part.stop - part.start, columns), np.uint8)
         for index in range(len(change.dates)):
             bits |= change.dataset["mask"].isel({"date": index, change.dims[0]: part}).values
-        Checked(hidden, raw)[part] = (bits & int(Flag.SHADOW | Flag.LAYOVER)) != 0
-        Checked(land, raw)[part] = (bits & int(Flag.WATER)) == 0
+        hidden[part, 0:columns] = (bits & int(Flag.SHADOW | Flag.LAYOVER)) != 0
+        land[part, 0:columns] = (bits & int(Flag.WATER)) == 0

@@ -92,7 +92,9 @@ def write_qgis(folder: str | os.PathLike[str], *, limit: float | None = None) ->
     be moved. QGIS's file formats are documented by what QGIS 3.22 writes.
     """
     target = Path(folder)
-    rasters = [_read(path) for path in sorted((target / "geotiff").glob("*.tif")) if _NAME.fullmatch(path.name)]
+    rasters = [
+        _read(path) for path in sorted((target / "geotiff").glob("*.tif")) if _NAME.fullmatch(path.name)
+    ]
     if not rasters:
         raise InputError(
             f"there are no GeoTIFFs in {target / 'geotiff'}",
@@ -183,7 +185,12 @@ def _ramp(name: str, low: float, high: float, steps: int = 21) -> ElementTree.El
     for part in np.linspace(0, 1, steps):
         value = low + part * (high - low)
         ElementTree.SubElement(
-            ramp, "item", value=f"{value:.9g}", label=f"{value:.3g}", color=_hex(colormaps[name](part)), alpha="255"
+            ramp,
+            "item",
+            value=f"{value:.9g}",
+            label=f"{value:.3g}",
+            color=_hex(colormaps[name](part)),
+            alpha="255",
         )
     return renderer
 
@@ -198,7 +205,9 @@ def _palette() -> ElementTree.Element:
     for value in range(1, 2 * max(int(flag) for flag in Flag)):
         colour = next(colour for flag, colour in _REASONS if value & int(flag))
         names = " and ".join(str(flag.name).lower() for flag in Flag if value & int(flag))
-        ElementTree.SubElement(entries, "paletteEntry", value=str(value), label=names, color=colour, alpha="255")
+        ElementTree.SubElement(
+            entries, "paletteEntry", value=str(value), label=names, color=colour, alpha="255"
+        )
     return renderer
 
 
@@ -216,9 +225,15 @@ def _project(rasters: Sequence[_Raster], limit: float, folder: Path) -> bytes:
     layers = ElementTree.Element("projectlayers")
     for quantity in dict.fromkeys(r.quantity for r in sorted(rasters, key=_rank)):
         group = ElementTree.SubElement(
-            tree, "layer-tree-group", name=_TITLES.get(quantity, quantity), expanded="0", checked="Qt::Checked"
+            tree,
+            "layer-tree-group",
+            name=_TITLES.get(quantity, quantity),
+            expanded="0",
+            checked="Qt::Checked",
         )
-        for raster in sorted((r for r in rasters if r.quantity == quantity), key=lambda r: r.date, reverse=True):
+        for raster in sorted(
+            (r for r in rasters if r.quantity == quantity), key=lambda r: r.date, reverse=True
+        ):
             shown = quantity == "elevation_change"
             source = f"./{raster.path.relative_to(folder).as_posix()}"
             ElementTree.SubElement(
@@ -244,7 +259,12 @@ def _project(rasters: Sequence[_Raster], limit: float, folder: Path) -> bytes:
     ElementTree.SubElement(paths, "Absolute", type="bool").text = "false"
     step = min(((b - a).days for a, b in zip(days, days[1:], strict=False)), default=1)
     temporal = ElementTree.SubElement(
-        root, "ProjectTimeSettings", timeStep=str(step), timeStepUnit="d", frameRate="1", cumulativeTemporalRange="0"
+        root,
+        "ProjectTimeSettings",
+        timeStep=str(step),
+        timeStepUnit="d",
+        frameRate="1",
+        cumulativeTemporalRange="0",
     )
     spell = ElementTree.SubElement(temporal, "TemporalRange")
     ElementTree.SubElement(spell, "start").text = f"{days[0]:%Y-%m-%d}T00:00:00Z"
@@ -277,9 +297,7 @@ def _layer(
     ElementTree.SubElement(layer, "layername").text = raster.title
     _crs(ElementTree.SubElement(layer, "srs"), raster.crs)
     ElementTree.SubElement(layer, "provider").text = "gdal"
-    temporal = ElementTree.SubElement(
-        layer, "temporal", enabled="1", mode="0", fetchMode="0"
-    )
+    temporal = ElementTree.SubElement(layer, "temporal", enabled="1", mode="0", fetchMode="0")
     spell = ElementTree.SubElement(temporal, "fixedRange")
     ElementTree.SubElement(spell, "start").text = f"{raster.date:%Y-%m-%d}T00:00:00Z"
     ElementTree.SubElement(spell, "end").text = f"{end - dt.timedelta(days=1):%Y-%m-%d}T23:59:59Z"

@@ -118,7 +118,9 @@ def _histogram(axes: Axes, one: Comparison, spread: float) -> None:
     axes.axvline(one.median, color="#e66101", linewidth=1.2)
     axes.set_xlabel("difference (m); the ends hold what lies beyond")
     axes.set_ylabel("cells")
-    bars = [f"{level:.0%} bars hold {one.coverage(level):.0%}" for level in LEVELS if one.coverage(level) >= 0]
+    bars = [
+        f"{level:.0%} bars hold {one.coverage(level):.0%}" for level in LEVELS if one.coverage(level) >= 0
+    ]
     lines = [
         f"median {one.median:+.2f} m",
         f"NMAD {one.nmad:.2f} m",

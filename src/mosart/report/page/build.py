@@ -186,7 +186,9 @@ def render(
         "volumes": facts.plain_table(tables.volumes),
         "attributes": {str(k): str(v) for k, v in data.attrs.items() if str(v) not in {"unknown", ""}},
         "config": config,
-        "reasons": [{"flag": code, "colour": colour, "name": name} for code, (colour, name) in REASONS.items()],
+        "reasons": [
+            {"flag": code, "colour": colour, "name": name} for code, (colour, name) in REASONS.items()
+        ],
     }
     return _template(context, meta, drawn)
 
@@ -227,7 +229,9 @@ def _place(extreme: facts.Extreme, frame: grid.Frame) -> str:
     return f"{abs(lat):.5f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.5f}° {'E' if lon >= 0 else 'W'}"
 
 
-def _bilinear(lattice: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64], x: float, y: float) -> float:
+def _bilinear(
+    lattice: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64], x: float, y: float
+) -> float:
     xs, ys = lattice["x"], lattice["y"]
     down = ys[-1] < ys[0]
     along = [np.interp(x, xs, row) for row in values]

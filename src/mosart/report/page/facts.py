@@ -286,7 +286,9 @@ def _statement(name: str, changes: Floats, errors: Floats, days: Sequence[str], 
     number = f"{last:+.2f} m ± {error:.2g} m"
     if not sure[-1]:
         return Statement(
-            name, f"no change beyond {SURE:.0f} standard errors on {days[-1]}: {number} against {against}", False
+            name,
+            f"no change beyond {SURE:.0f} standard errors on {days[-1]}: {number} against {against}",
+            False,
         )
     same = sure & (np.sign(changes) == np.sign(last))
     others = np.flatnonzero(~same)

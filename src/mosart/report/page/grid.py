@@ -145,7 +145,9 @@ def _lattice(xs: Floats, ys: Floats, lon: Floats, lat: Floats) -> dict[str, Any]
     }
 
 
-def correlations(change: ElevationChange, data: xr.Dataset, areas: Areas | None = None) -> list[dict[str, Any]]:
+def correlations(
+    change: ElevationChange, data: xr.Dataset, areas: Areas | None = None
+) -> list[dict[str, Any]]:
     """Measure how errors go together, for the volumes of polygons that are drawn on the page.
 
     Parameters
@@ -197,7 +199,9 @@ def _steps(change: ElevationChange, data: xr.Dataset) -> tuple[tuple[float, floa
         return (0.0, dy), (dx, 0.0)
     radar = change.dataset[["longitude", "latitude"]]
     every = {dim: max(1, radar.sizes[dim] // 64) for dim in ("azimuth", "range")}
-    part = radar.isel({d: slice(None, None, s) for d, s in every.items()}).transpose("azimuth", "range").load()
+    part = (
+        radar.isel({d: slice(None, None, s) for d, s in every.items()}).transpose("azimuth", "range").load()
+    )
     lon, lat = (part[name].values.astype(np.float64) for name in ("longitude", "latitude"))
     if crs.is_geographic:
         known = lon[np.isfinite(lon)]
