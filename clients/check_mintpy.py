@@ -16,6 +16,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 def call(folder: Path, *command: str) -> list[str]:
+    """Run one of MintPy's programs."""
     result = subprocess.run(
         [str(PROGRAMS / command[0]), *command[1:]],
         cwd=folder,
@@ -29,6 +30,7 @@ def call(folder: Path, *command: str) -> list[str]:
 
 
 def series(folder: Path, name: str, work: Path) -> list[str]:
+    """Compare what MintPy shows of a series with what the file holds."""
     path = folder / name
     with h5py.File(path) as file:
         cube = file["timeseries"][...]
@@ -64,6 +66,7 @@ def series(folder: Path, name: str, work: Path) -> list[str]:
 
 
 def main(folder: Path) -> int:
+    """Open all files, and return 1 if anything is wrong."""
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as work:
         for path in sorted(folder.glob("timeseries*.h5")):

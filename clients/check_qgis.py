@@ -15,10 +15,11 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QDateTime, QSize, Qt
+from qgis.PyQt.QtCore import QSize, Qt
 
 
 def main(folder: Path, picture: str = "") -> int:
+    """Open the project, and return 1 if anything is wrong."""
     application = QgsApplication([], False)
     application.initQgis()
     project = QgsProject.instance()

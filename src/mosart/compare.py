@@ -1,5 +1,4 @@
-"""Two results side by side, or a result and a difference of DEMs: how far they are apart, and how that fits
-their error bars.
+"""Two results, or a result and a difference of DEMs: how far apart they are, and whether bars hold that.
 
 Median and NMAD (normalised median absolute deviation) as in Höhle & Höhle (2009), ISPRS Journal 64,
 doi:10.1016/j.isprsjprs.2009.02.003, for differences of elevations with outliers.
@@ -164,8 +163,8 @@ def compare(
             there = inside & np.isfinite(own)
             both = there & np.isfinite(values)
             share = float(both.sum() / there.sum()) if there.any() else math.nan
-            parts = (np.where(both, part, np.nan) for part in (own, values, std))
-            found.append(Comparison(day, name, *parts, share))
+            shown, other, bars = (np.where(both, part, np.nan) for part in (own, values, std))
+            found.append(Comparison(day, name, shown, other, bars, share))
     return found
 
 

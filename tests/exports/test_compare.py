@@ -106,5 +106,5 @@ def test_what_cannot_be_compared_is_refused(mapped: Maker, tmp_path: Path) -> No
         transform=Affine(1, 0, 0, 0, -1, 2),
     ) as file:  # fmt: skip
         file.write(np.zeros((2, 2, 2), np.float32))
-    with pytest.raises(InputError, match="one band with a coordinate system|cannot be compared"):
+    with pytest.raises(InputError, match="cannot be compared"):
         compare(change, tmp_path / "bare.tif")

@@ -17,7 +17,7 @@ pytest.importorskip("plotly", reason="the page needs the extra `report`")
 pytest.importorskip("jinja2", reason="the page needs the extra `report`")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
-from mosart.report.page import write_page
+from mosart.report.page import write_page  # noqa: E402 (after the checks)
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,8 @@ class Tab:
             self.page.evaluate(
                 """([x, y]) => {
                   const box = MAP.getBoundingClientRect(), f = MAP._fullLayout;
-                  return [box.left + f.xaxis._offset + f.xaxis.d2p(x), box.top + f.yaxis._offset + f.yaxis.d2p(y)];
+                  const [a, b] = [f.xaxis, f.yaxis];
+                  return [box.left + a._offset + a.d2p(x), box.top + b._offset + b.d2p(y)];
                 }""",
                 [x, y],
             )

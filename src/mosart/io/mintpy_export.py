@@ -174,7 +174,7 @@ def _reference(change: ElevationChange) -> tuple[str | None, bool]:
     return None, False
 
 
-def _write_series(change: ElevationChange, variable: str, attributes: Mapping[str, str], path: Path) -> None:
+def _write_series(change: ElevationChange, variable: str, attributes: dict[str, str], path: Path) -> None:
     data = change.dataset
     reference, added = _reference(change)
     dates = [reference] if added and reference is not None else []
@@ -218,7 +218,7 @@ def _strips(rows: int, columns: int) -> list[slice]:
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def _write_geometry(change: ElevationChange, attributes: Mapping[str, str], path: Path) -> None:
+def _write_geometry(change: ElevationChange, attributes: dict[str, str], path: Path) -> None:
     data = change.dataset
     rows, columns = change.shape[1:]
     names = {

@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -257,7 +258,7 @@ def _project(rasters: Sequence[_Raster], limit: float, folder: Path) -> bytes:
     ElementTree.SubElement(systems, "ProjectionsEnabled", type="int").text = "1"
     paths = ElementTree.SubElement(properties, "Paths")
     ElementTree.SubElement(paths, "Absolute", type="bool").text = "false"
-    step = min(((b - a).days for a, b in zip(days, days[1:], strict=False)), default=1)
+    step = min(((b - a).days for a, b in pairwise(days)), default=1)
     temporal = ElementTree.SubElement(
         root,
         "ProjectTimeSettings",

@@ -179,7 +179,7 @@ def entries_of(change: ElevationChange) -> list[Entry]:
                 seen=seen / total,
                 hidden={word: counts[flag] / total for flag, word in _WORDS.items() if counts[flag]},
                 clipped=clipped / total,
-                note=_note(date, images, change, seen, counts),
+                note=_note(images, change, seen, counts),
             )
         )
     return found
@@ -204,7 +204,7 @@ def _count(data: xr.Dataset, change: ElevationChange, index: int) -> tuple[int, 
     return seen, counts, clipped
 
 
-def _note(date: dt.date, images: str, change: ElevationChange, seen: int, counts: dict[Flag, int]) -> str:
+def _note(images: str, change: ElevationChange, seen: int, counts: dict[Flag, int]) -> str:
     if seen == 0:
         reason = max(counts, key=lambda flag: counts[flag])
         return f"rejected: no pixel has a value ({_WORDS[reason]})"
@@ -303,7 +303,7 @@ def _statement(name: str, changes: Floats, errors: Floats, days: Sequence[str], 
     )
     return Statement(
         name,
-        f"{verb} by {abs(last):.2f} m ± {error:.2g} m (mean of the area) by {days[-1]}, against {against}{since}",
+        f"{verb} by {abs(last):.2f} m ± {error:.2g} m by {days[-1]}, against {against}{since}",
         True,
     )
 
@@ -332,7 +332,7 @@ def plain_table(table: pd.DataFrame | None) -> dict[str, Any] | None:
 def _cell(value: object) -> str:
     if isinstance(value, pd.Timestamp | dt.datetime):
         return f"{value:%Y-%m-%d}"
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):
         if not math.isfinite(value):
             return ""
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

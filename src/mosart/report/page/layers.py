@@ -122,7 +122,7 @@ def draw_layers(
     cells = shape[0] * shape[1]
     block = max(1, math.ceil(math.sqrt(max(cells / CELLS, cells * data.sizes["date"] / NUMBERS))))
     while True:
-        drawn = _draw(data, quantity, dims, block, least, focus)
+        drawn = _draw(data, quantity, dims, block, least=least, focus=focus)
         size = sum(layer.size for layer in drawn.layers)
         if size <= budget:
             return drawn
@@ -138,6 +138,7 @@ def _draw(
     quantity: str,
     dims: tuple[str, str],
     block: int,
+    *,
     least: float,
     focus: NDArray[np.bool_] | None,
 ) -> Drawn:
