@@ -125,7 +125,7 @@ async function startMap() {
     newshape: { line: { color: "#c2185b", width: 2 }, fillcolor: "rgba(194,24,91,0.12)" },
     uirevision: "map",
   };
-  await Plotly.newPlot(MAP, traces, layout, { displaylogo: false, scrollZoom: false, responsive: false, displayModeBar: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage"] });
+  await Plotly.newPlot(MAP, traces, layout, { displaylogo: false, scrollZoom: false, responsive: false, displayModeBar: true, modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] });
   MAP.on("plotly_relayout", placeFurniture);
   placeFurniture();
 }
