@@ -11,9 +11,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mosart.change import AreaMasks, ElevationChange
+from mosart.change import ElevationChange
 from mosart.errors import InputError
 from mosart.io.stream import Progress
+from mosart.pieces import AreaMasks
 from mosart.stack import Stack
 
 from . import maps
