@@ -12,11 +12,12 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from mosart.errors import InputError
+from mosart.geometry.ground import known_number, pixel_area, pixel_area_from_look
+from mosart.stack import Stack
+
 from .correlation import FULLY_CORRELATED, Correlation, measure_correlation
-from .errors import InputError
-from .ground import known_number, pixel_area, pixel_area_from_look
 from .pieces import AreaMasks, Piece, area_boxes, cell_areas
-from .stack import Stack
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class ElevationChange:
         Notes
         -----
         The standard error of a mean accounts for the spatial correlation of the errors, see
-        :mod:`mosart.correlation`.
+        :mod:`mosart.change.correlation`.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=True):
@@ -163,8 +164,8 @@ class ElevationChange:
         Notes
         -----
         The standard error of a sum accounts for the spatial correlation of the errors (Rolstad et al.
-        2009), see :mod:`mosart.correlation`. Gain and loss each take the noise of one sign; the net does
-        not.
+        2009), see :mod:`mosart.change.correlation`. Gain and loss each take the noise of one sign; the net
+        does not.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=False):

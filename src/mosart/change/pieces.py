@@ -12,10 +12,11 @@ import xarray as xr
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from mosart.errors import InputError
+from mosart.geometry.ground import metres_per_degree
+from mosart.masks import Flag
+
 from .correlation import Correlation
-from .errors import InputError
-from .ground import metres_per_degree
-from .masks import Flag
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
