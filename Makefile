@@ -8,6 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet --require-hashes -r requirements/pip.txt
 
 # The stamps hold what was installed: nothing is done again until a requirement changes.
 .venv/.base: requirements/base.txt pyproject.toml | $(BIN)/python

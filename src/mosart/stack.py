@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from .boxes import clip_pixels, find_lonlat
 from .errors import InputError
 
 Date = dt.date
@@ -54,7 +55,7 @@ class Stack:
         return "longitude" in self.dataset
 
     def select(self, dates: Sequence[Date]) -> Stack:
-        """The same stack with some of its dates.
+        """Select the same stack with some of its dates.
 
         Parameters
         ----------
@@ -79,6 +80,45 @@ class Stack:
                 hint="name dates that the stack has; `mosart info FILE` lists them",
             )
         return Stack(self.dataset.sel(date=np.array(sorted(set(dates)), dtype="datetime64[ns]")))
+
+    def crop(self, *, pixels: Sequence[int] | None = None, lonlat: Sequence[float] | None = None) -> Stack:
+        """Cut out the same stack on a part of its image, as lazy as before.
+
+        Parameters
+        ----------
+        pixels : sequence of int, optional
+            Range start and stop, azimuth start and stop; counted from 0 at this stack's first pixel,
+            the stops not included.
+        lonlat : sequence of float, optional
+            West, south, east, north in degrees: the smallest pixel box that holds every pixel in it.
+            Across the antimeridian as west > east, or with an east beyond 180. Longitude and latitude
+            are read once, by blocks of rows; pixels without a position (NaN) are in no box.
+
+        Returns
+        -------
+        Stack
+            Its ``azimuth`` and ``range`` coordinates still count in the source's grid. A box partly
+            outside the image is logged as a warning and cropped to what there is.
+
+        Raises
+        ------
+        InputError
+            If the box is empty or wholly outside, both or no box is given, or a lon/lat box is
+            given for a stack without longitude and latitude.
+        """
+        if (pixels is None) == (lonlat is None):
+            raise InputError("a crop needs either a pixel box or a lon/lat box", expected="one of them")
+        if pixels is not None:
+            part = clip_pixels(pixels, *self.shape[1:])
+        elif lonlat is not None and self.has_lonlat:
+            part = find_lonlat(self.dataset, lonlat)
+        else:
+            raise InputError(
+                "the stack has no longitude and latitude",
+                expected="a pixel box",
+                hint="crop with pixels: range start and stop, azimuth start and stop",
+            )
+        return Stack(self.dataset.isel(azimuth=slice(part.y0, part.y1), range=slice(part.x0, part.x1)))
 
 
 #: Attributes of a stack's dataset; what is not known is recorded as ``"unknown"``.

@@ -1,0 +1,69 @@
+"""Gaps in image rows: bridged for running sums and filters alone, never in a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import compiled
+
+
+def as_float(array: NDArray[Any]) -> NDArray[np.float64] | NDArray[np.float32]:
+    """The array itself if it is of a float type that the kernel reads, else as float64."""
+    array = np.asarray(array)
+    if array.dtype in (np.dtype("=f8"), np.dtype("=f4")):
+        return array
+    return array.astype(np.float64)
+
+
+@compiled
+def bridge(row: NDArray[np.float64]) -> int:
+    """Fill the NaN of a row linearly between its neighbours, at the ends with the nearest, in place.
+
+    Returns
+    -------
+    int
+        Number of values that were finite.
+    """
+    n = row.size
+    last = -1
+    found = 0
+    for i in range(n):
+        if not np.isfinite(row[i]):
+            continue
+        found += 1
+        if i - last > 1:
+            for k in range(last + 1, i):
+                if last < 0:
+                    row[k] = row[i]
+                else:
+                    row[k] = row[last] + (row[i] - row[last]) * (k - last) / (i - last)
+        last = i
+    if found > 0:
+        for k in range(last + 1, n):
+            row[k] = row[last]
+    return found
+
+
+def fill_gaps(image: NDArray[Any], fill: float) -> NDArray[np.float64]:
+    """A copy whose gaps are bridged along their rows; rows without a value get `fill`.
+
+    Parameters
+    ----------
+    image : ndarray (azimuth, range)
+        NaN or infinite where there is no value.
+    fill : float
+        For rows without a value.
+
+    Returns
+    -------
+    ndarray (azimuth, range)
+        float64 without NaN (unless `fill` is).
+    """
+    filled = np.array(image, dtype=np.float64)
+    for j in np.flatnonzero(~np.isfinite(filled).all(axis=1)):
+        if bridge(filled[j]) == 0:
+            filled[j] = fill
+    return filled

@@ -1,0 +1,343 @@
+"""The one typed config: its keys make the YAML file and the options of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from mosart.errors import InputError
+
+from .places import BOX_FORMS, check_dates, is_numbers, lonlat_fault, parse_box, pixels_fault
+
+DEFAULT_METHOD = "rowwise-intensity"
+WEIGHTS = ("unit", "stable", "robust")
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _listed(value: object) -> object:
+    """One item where a list is expected is a list of one."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | int | Path) else value
+
+
+def _dates_text(value: object) -> str:
+    """Join dates as YAML or Python gives them to one text."""
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return ",".join(str(item) for item in items)
+
+
+def _reference(value: object) -> object:
+    """Dates of the reference, given as a text, a number, or a list of them, possibly several times."""
+    text = _dates_text(_listed(value))
+    return (check_dates(text),) if text else ()
+
+
+def _epochs(value: object) -> object:
+    listed = _listed(value)
+    return [check_dates(_dates_text(item)) for item in listed] if isinstance(listed, Sequence) else listed
+
+
+def _place(value: object) -> object:
+    """Leave a path as it is and bring a box to its canonical writing."""
+    if isinstance(value, Path):
+        return str(value)
+    looks_like_box = (
+        is_numbers(value) or value.startswith(("lonlat=", "pixels="))
+        if isinstance(value, str)
+        else isinstance(value, Sequence | Mapping)
+    )
+    if not looks_like_box:
+        return value
+    return Box.model_validate(value).text()
+
+
+def _places(value: object) -> object:
+    listed = _listed(value)
+    if isinstance(listed, Sequence) and len(listed) == 4 and all(isinstance(v, int | float) for v in listed):
+        return (_place(listed),)
+    return [_place(item) for item in listed] if isinstance(listed, Sequence) else listed
+
+
+def _point(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    return (
+        ",".join(str(v) for v in value)
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else value
+    )
+
+
+def _points(value: object) -> object:
+    listed = _listed(value)
+    if isinstance(listed, Sequence) and len(listed) == 2 and all(isinstance(v, int | float) for v in listed):
+        return (_point(listed),)
+    return [_point(item) for item in listed] if isinstance(listed, Sequence) else listed
+
+
+def _box(value: object) -> object:
+    """Read a box written as a text or as four numbers."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1:
+        value = value[0]
+    return parse_box(value) if isinstance(value, str | Sequence) else value
+
+
+class Box(Section):
+    """A rectangle, in degrees or in pixels."""
+
+    lonlat: tuple[float, float, float, float] | None = Field(
+        default=None,
+        description="west, south, east, north in degrees; across the antimeridian west > east or east > 180",
+    )
+    pixels: tuple[int, int, int, int] | None = Field(
+        default=None,
+        description="range start and stop, azimuth start and stop in pixels, counted from 0, stop excluded",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: object) -> object:
+        return _box(value)
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.lonlat is not None and self.pixels is not None:
+            raise InputError(
+                "a box is given twice",
+                expected="lonlat or pixels",
+                got="lonlat and pixels",
+                hint="leave one out",
+            )
+        for kind, box, fault in (
+            ("lonlat", self.lonlat, lonlat_fault),
+            ("pixels", self.pixels, pixels_fault),
+        ):
+            wrong = fault(box) if box is not None else None
+            if box is not None and wrong:
+                raise InputError(
+                    f"the {kind} box encloses nothing: {wrong}",
+                    expected=BOX_FORMS,
+                    got=",".join(map(str, box)),
+                )
+        return self
+
+    def text(self) -> str:
+        """Write the box as one text, ``lonlat=…`` or ``pixels=…``; empty without a box."""
+        for kind, box in (("lonlat", self.lonlat), ("pixels", self.pixels)):
+            if box is not None:
+                return f"{kind}={','.join(f'{number!r}' for number in box)}"
+        return ""
+
+
+Place = Annotated[str, BeforeValidator(_place)]
+
+
+class Geometry(Section):
+    """How the radar looked, where neither the file nor its lon, lat and DEM tell it (or tell it wrongly)."""
+
+    incidence_angle: float | None = Field(
+        default=None,
+        gt=0,
+        lt=90,
+        description="degrees from the vertical, at the middle of the (cropped) range",
+    )
+    range_spacing: float | None = Field(
+        default=None, gt=0, description="metres between range pixels, slant (along the beam)"
+    )
+    azimuth_spacing: float | None = Field(
+        default=None, gt=0, description="metres between azimuth rows, on the ground"
+    )
+    look_direction: Literal["right", "left"] | None = Field(
+        default=None, description="side of the flight direction the antenna looks to: right or left"
+    )
+    heading: float | None = Field(
+        default=None, ge=-360, le=360, description="flight direction, degrees clockwise from north"
+    )
+
+
+class Water(Section):
+    """Where water is: its pixels do not take part, and their change is withheld."""
+
+    polygons: Path | None = Field(default=None, description="GeoJSON or GeoPackage with polygons of water")
+    raster: Path | None = Field(
+        default=None,
+        description="GeoTIFF (sampled at lon/lat) or .npy on the radar grid; water where it is not 0",
+    )
+    sea_level: float | None = Field(
+        default=None,
+        description="height of the sea in the DEM, metres: pixels within `tolerance` of it are water",
+    )
+    tolerance: float = Field(default=1.0, ge=0, description="metres around `sea_level`")
+    strip: Place | None = Field(
+        default=None,
+        description="a box of open water: pixels near sea level count as water only where their amplitude "
+        "lies within the strip's 10th to 90th percentile; " + BOX_FORMS,
+    )
+
+
+class Grid(Section):
+    """The map grid of the products."""
+
+    crs: str = Field(
+        default="utm",
+        description="utm (the zone of the scene), geographic (EPSG:4326), or any CRS as EPSG:CODE",
+    )
+    pixel_size: float | None = Field(
+        default=None,
+        gt=0,
+        description="in units of the CRS (metres, degrees); by default as fine as the radar's ground pixel",
+    )
+
+
+class Config(Section):
+    """What a run does. Every key is an option of the command line too: `--key` or `--section.key`."""
+
+    stack: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        description="stack file: the original's HDF5 (flat or grouped), or MoSARt's netCDF or Zarr",
+    )
+    out: Path | None = Field(
+        default=None, description="folder of the products; files in it that no run made are not touched"
+    )
+    method: Literal["rowwise", "rowwise-intensity"] = Field(
+        default="rowwise-intensity",
+        description="inversion: rowwise-intensity (on intensity) or "
+        "rowwise (on amplitude, equal to mosart 1.0.2)",
+    )
+    reference: Annotated[tuple[str, ...], BeforeValidator(_reference)] = Field(
+        default=(),
+        description="date(s) the change counts from: 20190115 or 20190115,20190215 (their mean) or "
+        "FIRST..LAST; by default the earliest",
+    )
+    epoch: Annotated[tuple[str, ...], BeforeValidator(_epochs)] = Field(
+        default=(),
+        description="dates averaged to one result, written as for `reference`; one entry an epoch, on the "
+        "command line --epoch again; by default every date by itself",
+    )
+    crop: Box = Field(
+        default=Box(), description="the part of the image to work on, as a lon/lat or a pixel box"
+    )
+    areas: Annotated[tuple[str, ...], BeforeValidator(_places)] = Field(
+        default=(),
+        description="areas of interest for time series and volumes: GeoJSON or GeoPackage files, or boxes; "
+        + BOX_FORMS,
+    )
+    points: Annotated[tuple[str, ...], BeforeValidator(_points)] = Field(
+        default=(),
+        description="points for time series: GeoJSON or GeoPackage files, or LON,LAT in degrees "
+        "(RANGE,AZIMUTH in pixels where the stack has no lon/lat)",
+    )
+    stable: Place | None = Field(
+        default=None,
+        description="ground that did not change, as a file or a box: the uncertainty is the spread there, "
+        "and `weights: stable` fits on it; by default it is found away from the change",
+    )
+    water: Water = Field(default=Water(), description="where water is")
+    geometry: Geometry = Field(
+        default=Geometry(), description="how the radar looked, where it cannot be derived"
+    )
+    despeckle: Literal["none", "nlm"] = Field(
+        default="nlm", description="filter before a row-wise inversion: nlm (non-local means) or none"
+    )
+    weights: Annotated[str, BeforeValidator(str)] = Field(
+        default="unit",
+        min_length=1,
+        description="weights of the row-wise fit: unit (as the original), stable (the stable ground alone), "
+        "robust, or the path of a raster (GeoTIFF, or .npy on the radar grid)",
+    )
+    grid: Grid = Field(default=Grid(), description="the map grid of the products")
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        description="threads; by default the cores this process may use (affinity, cgroups)",
+    )
+
+    @model_validator(mode="after")
+    def _several_stacks(self) -> Self:
+        if len(self.stack) > 1:
+            raise InputError(
+                "stack: several stacks need a method that joins looks, and no row-wise method does",
+                expected="one file",
+                got=", ".join(map(str, self.stack)),
+                hint="run each stack by itself, into a folder of its own",
+            )
+        return self
+
+    def weights_path(self) -> Path | None:
+        """Return the raster of the weights, or None where they are named."""
+        return None if self.weights in WEIGHTS else Path(self.weights)
+
+    def merged(self, options: Config) -> Config:
+        """Put the keys that were set in another config over this one.
+
+        Parameters
+        ----------
+        options : Config
+            Only what was set explicitly counts, also within sections.
+
+        Returns
+        -------
+        Config
+            Validated anew.
+        """
+        return Config.model_validate(
+            _over(self.model_dump(exclude_unset=True), options.model_dump(exclude_unset=True))
+        )
+
+    def anchored(self, folder: Path) -> Config:
+        """Make the relative paths absolute, taken from a folder.
+
+        Parameters
+        ----------
+        folder : Path
+            Folder that the paths are relative to: the config file's, or the current one for options.
+
+        Returns
+        -------
+        Config
+        """
+
+        def path(value: Path) -> Path:
+            value = value.expanduser()
+            return value if value.is_absolute() else (folder / value).absolute()
+
+        def place(value: str) -> str:
+            return value if "=" in value or is_numbers(value) else str(path(Path(value)))
+
+        data = self.model_dump(exclude_unset=True)
+        if "stack" in data:
+            data["stack"] = [path(p) for p in data["stack"]]
+        for key in ("areas", "points"):
+            if key in data:
+                data[key] = [place(text) for text in data[key]]
+        if data.get("stable"):
+            data["stable"] = place(data["stable"])
+        if data.get("out"):
+            data["out"] = path(data["out"])
+        if self.weights_path() is not None:
+            data["weights"] = str(path(Path(self.weights)))
+        water = data.get("water", {})
+        for key in ("polygons", "raster"):
+            if water.get(key):
+                water[key] = path(water[key])
+        return Config.model_validate(data)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries: what is above wins. A box is one value: half of each would be two boxes."""
+    merged = dict(below)
+    for key, value in above.items():
+        if key != "crop" and isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _over(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
