@@ -371,14 +371,26 @@ def _learn(problem: Problem, state: State, samples: Float, step: int) -> tuple[F
     )  # fmt: skip
 
 
-def _rescale(standard: Float, noise: float) -> float:
-    """Variance of the residuals against the assumed one: robust, but not blind to the tails."""
-    z = standard[np.isfinite(standard)] * np.sqrt(noise)
+#: Bounds of the rescaling of the noise: the looks are measured, so that less noise than they say is
+#: overfitting, and much more is a model that fails.
+LEAST_NOISE, MOST_NOISE = 0.7, 10.0
+
+
+def _rescale(linear: _Linear, samples: Float, noise: float) -> float:
+    """Variance of the residuals against the assumed one, for the freedom that the fit has taken.
+
+    A block's residual has the variance ``1 - leverage`` of the assumed one; the leverage is the
+    posterior variance of its prediction, from the samples. Robust, but not blind to the tails.
+    """
+    z = linear.standard[linear.used]
     if len(z) < 20:
         return noise
-    middle = MAD * float(np.median(np.abs(z - np.median(z))))
-    wide = float(np.sqrt(np.mean(np.clip(z, -4, 4) ** 2)))
-    return max(middle**2, 0.8 * min(wide, 3 * middle) ** 2, 0.3)
+    predicted = np.asarray(linear.weighted @ samples.T)[linear.used]
+    free = np.clip(1 - np.mean(predicted**2, axis=1), 0.05, 1.0)
+    z = z / np.sqrt(free)
+    middle = MAD * float(np.median(np.abs(z)))
+    wide = float(np.sqrt(np.average(np.clip(z, -4 * middle, 4 * middle) ** 2, weights=free)))
+    return float(np.clip(noise * max(middle**2, 0.8 * wide**2), LEAST_NOISE, MOST_NOISE))
 
 
 def refine(
@@ -427,9 +439,9 @@ def refine(
                 size *= 0.5
             state = trial
             steps.append(float(np.sqrt(np.mean((size * step_d) ** 2))))
-            if len(steps) > 2:
-                state.noise = _rescale(linear.standard, state.noise)
             samples = linear.solver.samples(ENVELOPE_SAMPLES, problem.rng)
+            if len(steps) > 2:
+                state.noise = _rescale(linear, samples, state.noise)
             state.envelope, state.brightness_envelope = _learn(problem, state, samples, len(steps) - 1 + learn_from)
     return _posterior(problem, state, tuple(steps))
 
