@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from dask.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -108,3 +110,22 @@ def recorded(talk: Talk, path: Path | None = None) -> Iterator[None]:
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+@contextmanager
+def dask_progress(advance: Advance) -> Iterator[None]:
+    """Tell a progress bar of the tasks that dask has done, inside a ``with`` block."""
+    done = 0
+    total = 0
+
+    def begin(_graph: object, state: dict[str, Any]) -> None:
+        nonlocal total
+        total += sum(len(state[name]) for name in ("ready", "waiting"))
+
+    def after(*_: object) -> None:
+        nonlocal done
+        done += 1
+        advance(done, total)
+
+    with Callback(start_state=begin, posttask=after):
+        yield

@@ -1,0 +1,320 @@
+"""The command line: ``mosart demo | init | check | run | info | simulate``.
+
+It is made of the typed config itself by cyclopts. The other library that takes pydantic models as they are,
+tyro, was tried on the same model: its unions read worse in ``--help``, its nested options lose their prefix
+with the positional config file, and it does not tell an option that was set from one left at its default,
+which is what putting options over a file needs. Both suggest the option meant for a misspelt one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from pydantic import ValidationError
+
+from .errors import InputError, MosartError
+from .workflow.config import Config
+from .workflow.configfile import load, refusal
+from .workflow.provenance import software_version
+
+EXIT_REFUSED = 2
+EXIT_FAILED = 1
+
+app = App(
+    name="mosart",
+    help="""Elevation change, in metres and with an uncertainty, from SAR amplitude images and one DEM.
+
+    Begin with `mosart demo`, which shows the whole way on a simulated crater. With a file of your own:
+
+    `mosart info projections.h5` — what is in it
+
+    `mosart init --stack projections.h5` — writes config.yaml, with a comment on every key
+
+    `mosart check config.yaml` — everything a run needs, checked before work starts
+
+    `mosart run config.yaml` — the run: maps, uncertainty, time series, volumes, figures
+
+    Every key of the config is an option too, and an option wins over the file.
+    """,
+    version=software_version,
+    help_format="markdown",
+    default_parameter=Parameter(negative=()),
+    group_parameters=Group("Options"),
+)
+
+Options = Annotated[Config | None, Parameter(name="*")]
+ConfigFile = Annotated[
+    Path | None, Parameter(help="YAML file, as `mosart init` writes it; options win over it.")
+]
+
+
+@app.command
+def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = False) -> None:
+    """Run the whole workflow: from a stack file to a folder of maps, tables and figures.
+
+    **Examples**
+
+    `mosart run config.yaml`
+
+    `mosart run config.yaml --method rowwise --out other_folder`
+
+    `mosart run --stack projections.h5 --out OUT --reference 20190115,20190215`
+
+    `mosart run --stack projections.h5 --out OUT --crop -163.98,54.74,-163.96,54.76 --reference 20190115 --epoch
+    20190415,20190515 --epoch 20190601..20190701`
+
+    What it leaves is described in docs/files.md. Files of an earlier run in the same folder are replaced as a
+    set; files that no run made are not touched.
+
+    Parameters
+    ----------
+    quiet
+        No messages and no progress bars; warnings are in the log file all the same.
+    """
+    from .workflow.run import run as run_config
+
+    config = _config(file, options)
+    outcome = run_config(config, quiet=quiet)
+    _say(outcome.text())
+
+
+@app.command
+def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
+    """Check everything a run needs, without writing anything.
+
+    Prints the dates, the geometry, the memory and the time a run takes, and the error to expect of the method.
+
+    **Examples**
+
+    `mosart check config.yaml`
+
+    `mosart check --stack projections.h5 --out OUT --reference 20190115`
+    """
+    from .workflow.check import prepare
+    from .workflow.log import Talk, recorded
+
+    config = _config(file, options)
+    talk = Talk()
+    with recorded(talk):
+        plan = prepare(config, talk)
+    _say(plan.text())
+
+
+@app.command
+def init(
+    *,
+    options: Options = None,
+    config: Annotated[Path, Parameter(help="File to write; an existing one stays.")] = Path("config.yaml"),
+) -> None:
+    """Write a config file for a stack, with its dates, its geometry and a comment on every key.
+
+    **Examples**
+
+    `mosart init --stack projections.h5`
+
+    `mosart init --stack projections.h5 --out OUT --method rowwise --config rowwise.yaml`
+    """
+    from .workflow.init import write_config
+
+    write_config((options or Config()).anchored(Path.cwd()), config)
+    _say(f"{config} is written. Look through it, then: mosart run {config}")
+
+
+@app.command
+def info(file: Path, /) -> None:
+    """Tell what a stack file holds: dates, size, geometry, and names that are ignored.
+
+    **Example**
+
+    `mosart info projections.h5`
+    """
+    from .workflow.info import describe
+    from .workflow.log import Talk, recorded
+
+    with recorded(Talk()):
+        text = describe(file)
+    _say(text)
+
+
+@app.command
+def simulate(
+    *,
+    out: Annotated[Path, Parameter(help="HDF5 file to write; the truth goes beside it, as NAME_truth.nc.")],
+    terrain: Annotated[
+        Literal["crater", "island", "cone"] | Path,
+        Parameter(help="The ground: crater, island, cone, or the path of a DEM as GeoTIFF."),
+    ] = "crater",
+    sensor: Annotated[
+        Literal["terrasar-x", "sentinel-1", "alos"], Parameter(help="Spacings, incidence and wavelength.")
+    ] = "terrasar-x",
+    dates: Annotated[int, Parameter(help="Number of images, 11 days apart.")] = 6,
+    change: Annotated[
+        float, Parameter(help="Depth of the collapse at the last dates, metres (negative: a rise).")
+    ] = 40.0,
+    looks: Annotated[float, Parameter(help="Looks of the speckle; 0 for none.")] = 4.0,
+    look_direction: Annotated[Literal["right", "left"], Parameter(help="Side of the flight.")] = "right",
+    heading: Annotated[float, Parameter(help="Flight direction, degrees clockwise from north.")] = -12.0,
+    seed: Annotated[int, Parameter(help="The same seed gives the same file.")] = 0,
+) -> None:
+    """Simulate a stack of radar images of ground that changes, with the truth.
+
+    **Examples**
+
+    `mosart simulate --out crater.h5`
+
+    `mosart simulate --out island.h5 --terrain island --sensor sentinel-1 --dates 15 --change 25`
+    """
+    from .workflow.scenes import simulate_file
+
+    _say(
+        simulate_file(
+            out,
+            terrain=terrain,
+            sensor=sensor,
+            dates=dates,
+            change=change,
+            looks=looks,
+            look_direction=look_direction,
+            heading=heading,
+            seed=seed,
+        )
+    )
+
+
+@app.command
+def demo(
+    *, out: Annotated[Path, Parameter(help="Folder for the simulated stack and the products.")] = Path("demo")
+) -> None:
+    """Show the whole way on a simulated crater that collapses, with the error against the truth.
+
+    **Example**
+
+    `mosart demo --out demo`
+    """
+    from .workflow.demo import run_demo
+
+    _say(run_demo(out))
+
+
+def _config(file: Path | None, options: Config | None) -> Config:
+    """Put the options over the file; relative paths of options are the current folder's."""
+    given = (options or Config()).anchored(Path.cwd())
+    if file is None:
+        return given
+    try:
+        return load(file).merged(given)
+    except ValidationError as error:
+        raise refusal(error, f"{file} with the options") from error
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201 (the command line's own output)
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 (the command line's own output)
+
+
+#: Options that take a box or a point: their numbers may begin with a minus, and may stand apart.
+_NUMBERS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(,[+-]?(\d+\.?\d*|\.\d+))*,?")
+_BOXES = ("--crop", "--areas", "--points", "--stable", "--water.strip")
+
+
+def join_numbers(arguments: Sequence[str]) -> list[str]:
+    """Join the numbers after an option for a box to one value: ``--crop -1 2 3 4`` to ``--crop=-1,2,3,4``.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        As the shell gives them.
+
+    Returns
+    -------
+    list of str
+        A value that begins with a minus is not taken for an option.
+    """
+    joined: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        numbers: list[str] = []
+        if word in _BOXES:
+            while rest and _NUMBERS.fullmatch(rest[0]):
+                numbers.append(rest.pop(0).strip(","))
+        joined.append(f"{word}={','.join(numbers)}" if numbers else word)
+    return joined
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after the program's name; by default the process's own.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done; 2 wrong usage or refused input, with nothing written; 1 failed on the way; 130 and
+        143 stopped by the user or the system.
+    """
+    # One thread of a linear-algebra library in each of our own; they read this when numpy is loaded.
+    if "numpy" not in sys.modules:
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+            os.environ[name] = "1"
+    words = join_numbers(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _stop_on_sigterm()
+        app(words, exit_on_error=False, print_error=False)
+    except InputError as error:
+        _complain(f"mosart: {error}")
+        return EXIT_REFUSED
+    except CycloptsError as error:
+        _complain(f"mosart: {_usage(error)}")
+        return EXIT_REFUSED
+    except MosartError as error:
+        _complain(f"mosart: {error}")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        _complain("mosart: stopped; products of an earlier run are as they were")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # `mosart info FILE | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else EXIT_FAILED
+    except Exception:
+        _complain(traceback.format_exc())
+        _complain("mosart: this is a bug in MoSARt; please report it with the lines above and the log file")
+        return EXIT_FAILED
+    return 0
+
+
+def _usage(error: CycloptsError) -> str:
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, ValidationError):
+        return str(refusal(cause))
+    command = " ".join(error.command_chain or ())
+    text = str(error).strip()
+    return f"{text}\n  what to do: `mosart {command}{' ' if command else ''}--help` lists the options"
+
+
+def _stop_on_sigterm() -> None:
+    """Leave by an exception when the system asks to stop, so that nothing is left half written."""
+
+    def leave(number: int, _frame: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: whoever called is in charge of signals
+        return

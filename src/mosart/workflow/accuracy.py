@@ -1,0 +1,24 @@
+"""How wrong the maps of a method are, as measured on scenes whose truth is known."""
+
+from __future__ import annotations
+
+_ERRORS = {
+    "rowwise": "",
+    "rowwise-intensity": "",
+}
+
+
+def expected_error(method: str) -> str:
+    """Say plainly what a method's error is.
+
+    Parameters
+    ----------
+    method : str
+        Name of an inversion method.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    return _ERRORS[method]

@@ -1,0 +1,341 @@
+"""Everything a run needs, checked before work starts: the plan of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosart.areas import Areas, flag_water, read_areas, read_raster
+from mosart.errors import InputError
+from mosart.geometry import LookFrame, flag_visibility, resolve
+from mosart.geometry.resolve import GeometryUnknown
+from mosart.inversion import Entry, plan_entries
+from mosart.io import open_stack
+from mosart.stack import Stack
+
+from .accuracy import expected_error
+from .config import Config
+from .cores import available_cores
+from .folder import ProductFolder
+from .log import Talk
+from .memory import Estimate, estimate
+from .places import parse_box, select_dates
+from .survey import Survey, set_aside_empty, survey
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do; every input it needs is open and fit for use.
+
+    Parameters
+    ----------
+    config : Config
+        As used: what was left at a default that depends on the stack is filled in.
+    stack : Stack
+        Cropped, with its layover, shadow and water flagged, without its empty images.
+    frame : LookFrame or None
+        The look of the cropped grid; None where it cannot be known.
+    geometry_fault : str
+        Why it cannot be known.
+    reference : tuple of date
+        Dates the change counts from.
+    entries : tuple of Entry
+        What the result will hold.
+    areas : Areas or None
+        Areas and points of interest.
+    stable : ndarray of bool, (azimuth, range), or None
+        Ground that the user says did not change.
+    weights : str or ndarray
+        As :func:`mosart.inversion.invert` takes them.
+    found : Survey
+        What the pixels hold.
+    memory : Estimate
+        What the run will need.
+    workers : int
+        Threads.
+    """
+
+    config: Config
+    stack: Stack
+    frame: LookFrame | None
+    geometry_fault: str
+    reference: tuple[dt.date, ...]
+    entries: tuple[Entry, ...]
+    areas: Areas | None
+    stable: NDArray[np.bool_] | None
+    weights: str | NDArray[np.float64]
+    found: Survey
+    memory: Estimate
+    workers: int
+    inputs: tuple[Path, ...] = field(default=())
+
+    @property
+    def epochs(self) -> list[list[dt.date]] | None:
+        """Dates of each epoch; None where every date is an entry by itself."""
+        return [list(entry.images) for entry in self.entries] if self.config.epoch else None
+
+    def text(self) -> str:
+        """Tell a user what the run will do."""
+        dates, rows, columns = self.stack.shape
+        lines = [
+            f"stack      {self.config.stack[0]}",
+            f"size       {dates} dates, {rows} azimuth rows x {columns} range pixels",
+            f"dates      {_names(self.stack.dates)}",
+            f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
+            f"geometry   {geometry_text(self.frame, self.geometry_fault)}",
+            f"method     {self.config.method}, despeckle {self.config.despeckle}, weights {self.config.weights}",
+            f"reference  {_names(self.reference)}",
+            f"entries    {_names([entry.date for entry in self.entries])}",
+            f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
+            f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
+            f"memory     about {self.memory.peak / 2**30:.2g} GiB with {self.workers} workers",
+            f"disk       about {self.memory.disk / 2**30:.2g} GiB",
+            f"error      {expected_error(self.config.method)}",
+        ]
+        return "\n".join(lines)
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the products go on a map grid: with lon/lat and a known look."""
+        return self.stack.has_lonlat and self.frame is not None
+
+
+def prepare(config: Config, talk: Talk) -> Plan:
+    """Check everything that a run needs, and change nothing.
+
+    Parameters
+    ----------
+    config : Config
+        With absolute paths.
+    talk : Talk
+        The terminal.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        On anything that would stop the run later: it names the file, date or key.
+    """
+    path, out = required(config)
+    inputs = _existing(config)
+    ProductFolder(out).examine(inputs)
+    _check_grid(config)
+    whole = open_stack(path)
+    # The whole image tells the geometry better than a part of it, and its slopes shade the part.
+    frame, fault = _geometry(whole, config)
+    flagged = flag_visibility(whole, frame) if frame is not None else whole
+    stack = crop(flagged, config)
+    if frame is not None:
+        first = int(stack.dataset["range"].values[0] - whole.dataset["range"].values[0])
+        frame = frame.crop(slice(first, first + stack.shape[2]))
+    found = survey(stack, talk)
+    stack = set_aside_empty(stack, found)
+    reference, entries = _entries(stack, config)
+    areas = _areas(stack, config)
+    stable = _stable(stack, config)
+    raster = config.weights_path()
+    weights: str | NDArray[np.float64] = config.weights if raster is None else _weights(raster, stack)
+    stack = _with_water(stack, config)
+    workers = config.workers or available_cores()
+    used = config.merged(Config(reference=tuple(f"{date:%Y%m%d}" for date in reference), workers=workers))
+    plan = Plan(
+        config=used,
+        stack=stack,
+        frame=frame,
+        geometry_fault=fault,
+        reference=reference,
+        entries=entries,
+        areas=areas,
+        stable=stable,
+        weights=weights,
+        found=found,
+        memory=estimate(stack.shape, len(entries), config, workers, has_frame=frame is not None),
+        workers=workers,
+        inputs=inputs,
+    )
+    plan.memory.warn()
+    return plan
+
+
+def required(config: Config) -> tuple[Path, Path]:
+    """Return the stack and the output folder; refuse a config without them."""
+    for key, value in (("stack", config.stack), ("out", config.out)):
+        if not value:
+            raise InputError(
+                f"`{key}` is missing",
+                expected="a stack file and an `out` folder",
+                got=f"no `{key}`",
+                hint=f"name it in the config file or as --{key}",
+            )
+    assert config.out is not None  # noqa: S101 (for the type checker: refused above)
+    return config.stack[0], config.out
+
+
+def _existing(config: Config) -> tuple[Path, ...]:
+    """Return all files that the config names; refuse a missing one by its key."""
+    named: list[tuple[str, Path]] = [("stack", path) for path in config.stack]
+    named += [
+        (key, Path(text)) for key in ("areas", "points") for text in getattr(config, key) if is_path(text)
+    ]
+    if config.stable and is_path(config.stable):
+        named.append(("stable", Path(config.stable)))
+    for key in ("polygons", "raster"):
+        if (path := getattr(config.water, key)) is not None:
+            named.append((f"water.{key}", path))
+    if (path := config.weights_path()) is not None:
+        named.append(("weights", path))
+    for key, path in named:
+        if not path.exists():
+            what = "one of unit, stable, robust or a raster file" if key == "weights" else "an existing file"
+            raise InputError(
+                f"{key}: {path} does not exist", expected=what, got=str(path), hint=f"correct `{key}`"
+            )
+    return tuple(path for _, path in named)
+
+
+def is_path(place: str) -> bool:
+    """Whether a place is the path of a file, not a box or a point."""
+    from .places import is_numbers
+
+    return not (place.startswith(("lonlat=", "pixels=")) or is_numbers(place))
+
+
+def _check_grid(config: Config) -> None:
+    if config.grid.crs.lower() in {"utm", "geographic"}:
+        return
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        CRS.from_user_input(config.grid.crs)
+    except CRSError as error:
+        raise InputError(
+            "grid.crs is no coordinate reference system",
+            expected="utm, geographic, or EPSG:CODE",
+            got=config.grid.crs,
+            hint="name it as EPSG:CODE",
+        ) from error
+
+
+def _geometry(stack: Stack, config: Config) -> tuple[LookFrame | None, str]:
+    overrides = config.geometry.model_dump(exclude_none=True)
+    try:
+        return resolve(stack, overrides), ""
+    except GeometryUnknown as error:
+        logger.warning(
+            "the geometry of the look is unknown: %s; only the change at the fixed slant-range pixel "
+            "(elevation_change_slant) is given. What to do: give `geometry:` incidence_angle and range_spacing",
+            error.what + (f" ({error.got})" if error.got else ""),
+        )
+        return None, error.what
+
+
+def geometry_text(frame: LookFrame | None, fault: str) -> str:
+    """Describe a look in one line."""
+    if frame is None:
+        return f"unknown: {fault}"
+    theta = frame.incidence_angle
+    angle = f"{theta[0]:.2f}" if np.ptp(theta) < 0.005 else f"{theta.min():.2f} to {theta.max():.2f}"
+    error = f" +- {frame.incidence_std_error:.2f}" if frame.incidence_std_error > 0 else ""
+    heading = "unknown" if np.isnan(frame.heading) else f"{frame.heading:.1f} deg"
+    return (
+        f"incidence {angle}{error} deg, range spacing {frame.range_spacing:.3f} m (slant), azimuth spacing "
+        f"{frame.azimuth_spacing:.3f} m, {frame.look_direction}-looking, heading {heading}; {frame.source}"
+    )
+
+
+def crop(stack: Stack, config: Config) -> Stack:
+    """Cut a stack to the config's box; the whole stack where there is none."""
+    if config.crop.lonlat is not None:
+        return stack.crop(lonlat=config.crop.lonlat)
+    if config.crop.pixels is not None:
+        return stack.crop(pixels=config.crop.pixels)
+    return stack
+
+
+def _entries(stack: Stack, config: Config) -> tuple[tuple[dt.date, ...], tuple[Entry, ...]]:
+    reference = select_dates(config.reference[0], stack.dates, "reference") if config.reference else None
+    if reference is None:
+        logger.info("reference: the earliest date, %s", _names(stack.dates[:1]))
+        reference = stack.dates[:1]
+    epochs = [select_dates(text, stack.dates, "epoch") for text in config.epoch] or None
+    return plan_entries(stack.dates, reference, epochs)
+
+
+def _areas(stack: Stack, config: Config) -> Areas | None:
+    if not (config.areas or config.points):
+        return None
+    areas = read_areas([place(text) for text in (*config.areas, *config.points)])
+    for name in areas.names:
+        if not areas.mask(stack, name).any():
+            raise InputError(
+                f"areas: {name} holds no pixel of the (cropped) image",
+                expected="an area of interest that overlaps the image",
+                got="0 pixels",
+                hint="check its coordinates, and `crop`",
+            )
+    return areas
+
+
+def place(text: str) -> object:
+    """Turn a place of the config into what :func:`mosart.areas.read_areas` takes."""
+    return text
+
+
+def _stable(stack: Stack, config: Config) -> NDArray[np.bool_] | None:
+    if config.stable is None:
+        return None
+    areas = read_areas(place(config.stable))
+    mask = np.zeros(stack.shape[1:], dtype=np.bool_)
+    for name in areas.names:
+        mask |= areas.mask(stack, name)
+    if not mask.any():
+        raise InputError(
+            "stable: the stable ground holds no pixel of the (cropped) image",
+            expected="an area that overlaps the image",
+            got="0 pixels",
+            hint="check its coordinates, and `crop`; without `stable` it is found away from the change",
+        )
+    return mask
+
+
+def _weights(raster: Path, stack: Stack) -> NDArray[np.float64]:
+    values = np.asarray(read_raster(raster, stack), dtype=np.float64)
+    usable = np.isfinite(values)
+    if (values[usable] < 0).any() or not (values[usable] > 0).any():
+        raise InputError(
+            f"weights: {raster} cannot weigh a fit",
+            expected="numbers of zero or more, some above zero",
+            got="negative numbers" if (values[usable] < 0).any() else "no number above zero",
+            hint="correct the raster",
+        )
+    return np.where(usable, values, 0.0)
+
+
+def _with_water(stack: Stack, config: Config) -> Stack:
+    water = config.water
+    if water.polygons is None and water.raster is None and water.sea_level is None and water.strip is None:
+        return stack
+    return flag_water(
+        stack,
+        polygons=water.polygons,
+        raster=water.raster,
+        sea_level=water.sea_level,
+        tolerance=water.tolerance,
+        strip=parse_box(water.strip) if water.strip else None,
+    )
+
+
+def _names(dates: Sequence[dt.date]) -> str:
+    return ", ".join(f"{date:%Y%m%d}" for date in dates)

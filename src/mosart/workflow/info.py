@@ -1,0 +1,82 @@
+"""What a stack file holds, in words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from mosart.geometry import resolve
+from mosart.geometry.resolve import GeometryUnknown
+from mosart.io import open_stack
+from mosart.stack import Stack
+
+from .check import geometry_text
+
+_TOLD_ELSEWHERE = {
+    "source",
+    "incidence_angle",
+    "range_spacing",
+    "azimuth_spacing",
+    "look_direction",
+    "heading",
+}
+
+
+def describe(path: Path) -> str:
+    """Tell what a stack file holds, from its metadata and, for the geometry, some of its rows.
+
+    Parameters
+    ----------
+    path : Path
+        Stack file.
+
+    Returns
+    -------
+    str
+        Lines for people. What the reader ignored is in the log.
+
+    Raises
+    ------
+    InputError
+        If the file is no stack.
+    """
+    stack = open_stack(path, minimum_dates=1)
+    dates, rows, columns = stack.shape
+    lines = [
+        f"{path}",
+        f"size       {dates} dates, {rows} azimuth rows x {columns} range pixels",
+        f"dates      {', '.join(f'{date:%Y%m%d}' for date in stack.dates)}",
+        f"lon/lat    {extent(stack)}",
+        f"geometry   {geometry_line(stack)}",
+    ]
+    attrs = stack.dataset.attrs
+    known = {k: v for k, v in attrs.items() if k not in _TOLD_ELSEWHERE and str(v) != "unknown"}
+    unknown = [k for k, v in attrs.items() if k not in _TOLD_ELSEWHERE and str(v) == "unknown"]
+    lines += [f"{name:<10} {value}" for name, value in known.items() if isinstance(value, str | int | float)]
+    if unknown:
+        lines.append(f"unknown    {', '.join(unknown)}")
+    return "\n".join(lines)
+
+
+def geometry_line(stack: Stack) -> str:
+    """Describe the look of a stack in one line, or why it is not known."""
+    try:
+        return geometry_text(resolve(stack), "")
+    except GeometryUnknown as error:
+        return geometry_text(None, error.what)
+
+
+def extent(stack: Stack) -> str:
+    """Describe the corners of a stack in one line."""
+    if not stack.has_lonlat:
+        return "none: results stay on the radar grid"
+    data = stack.dataset
+    ends = {"azimuth": [0, -1], "range": [0, -1]}
+    longitude, latitude = data["longitude"].isel(ends).values, data["latitude"].isel(ends).values
+    corners = zip(longitude.ravel(), latitude.ravel(), strict=True)
+    return "corners " + ", ".join(f"{lon:.4f} {lat:.4f}" for lon, lat in corners)
+
+
+def date_names(dates: tuple[dt.date, ...]) -> str:
+    """Write dates as the config takes them."""
+    return ", ".join(f"{date:%Y%m%d}" for date in dates)

@@ -1,0 +1,205 @@
+"""The run: from a stack to the folder of its products."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray as xr
+
+from mosart.change import ElevationChange
+from mosart.errors import InputError
+from mosart.inversion import invert
+from mosart.io.netcdf import open_dataset, write_dataset
+
+from .accuracy import expected_error
+from .check import Plan, geometry_text, prepare
+from .config import Config
+from .configfile import dump
+from .cores import working_threads
+from .folder import ProductFolder
+from .log import Talk, recorded
+from .products import write_figures, write_map, write_tables
+from .provenance import CITATION, sha256, software_version, total_bytes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the products are.
+    products : tuple of str
+        Their names in it.
+    summary : str
+        What was measured, for people.
+    """
+
+    folder: Path
+    products: tuple[str, ...]
+    summary: str
+
+    def text(self) -> str:
+        """Tell a user what there is."""
+        return f"{self.summary}\n{len(self.products)} products in {self.folder}"
+
+
+def run(config: Config, *, quiet: bool = False) -> Outcome:
+    """Run the whole workflow.
+
+    Parameters
+    ----------
+    config : Config
+        What to do. Relative paths are the current folder's.
+    quiet : bool
+        No messages and no progress bars.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        If anything cannot be used: then nothing has been written, and products of an earlier run are as
+        they were.
+
+    Notes
+    -----
+    Work is done by threads of this process alone, and none is started before this is called: a script
+    needs no ``__main__`` guard.
+    """
+    talk = Talk(quiet=quiet)
+    handle = tempfile.NamedTemporaryFile(prefix="mosart-", suffix=".log", delete=False)  # noqa: SIM115 (outlives)
+    handle.close()
+    log = Path(handle.name)
+    try:
+        with recorded(talk, log):
+            logger.debug("mosart %s", software_version())
+            with working_threads(config.workers):
+                plan = prepare(config.anchored(Path.cwd()), talk)
+                outcome = execute(plan, talk, log)
+    except (InputError, KeyboardInterrupt, SystemExit):
+        log.unlink(missing_ok=True)
+        raise
+    except BaseException:
+        if not quiet:
+            talk.console.print(f"the log of the failed run is {log}", markup=False, highlight=False)
+        raise
+    log.unlink(missing_ok=True)
+    return outcome
+
+
+def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
+    """Do what a plan says.
+
+    Parameters
+    ----------
+    plan : Plan
+        As :func:`mosart.workflow.check.prepare` makes it.
+    talk : Talk
+        The terminal.
+    log : Path
+        The log file so far; it becomes a product.
+
+    Returns
+    -------
+    Outcome
+    """
+    assert plan.config.out is not None  # noqa: S101 (for the type checker: the check refuses it)
+    folder = ProductFolder(plan.config.out)
+    for line in plan.text().splitlines():
+        logger.debug("%s", line)
+    with folder.staging() as stage:
+        hashes = _hashes(plan, talk)
+        provenance = _provenance(plan, hashes)
+        change = _invert(plan)
+        with talk.progress("inverting, row by row") as advance:
+            write_dataset(change.dataset.assign_attrs(provenance), stage / "radar.nc", progress=advance)
+        stored = ElevationChange(open_dataset(stage / "radar.nc"))
+        try:
+            write_tables(stored, plan, stage)
+            if plan.mapped:
+                write_map(stored, plan, stage, talk)
+            elif not plan.stack.has_lonlat:
+                logger.warning("the stack has no lon/lat: results stay on the radar grid, there is no map")
+            else:
+                logger.warning("without the geometry of the look there is no map: only radar.nc is written")
+            write_figures(stored, plan, stage, talk)
+            summary = _summary(stored, plan)
+        finally:
+            stored.dataset.close()
+        _write_config(plan, hashes, stage)
+        logger.info("error: %s", expected_error(plan.config.method))
+        logger.info("done: products are in %s", folder.path)
+        shutil.copyfile(log, stage / "mosart.log")
+    return Outcome(folder.path, folder.products(), summary)
+
+
+def _invert(plan: Plan) -> ElevationChange:
+    return invert(
+        plan.stack,
+        plan.config.method,
+        list(plan.reference),
+        plan.epochs,
+        frame=plan.frame,
+        despeckle=plan.config.despeckle,
+        weights=plan.weights,
+        stable=plan.stable,
+    )
+
+
+def _hashes(plan: Plan, talk: Talk) -> dict[Path, str]:
+    total = total_bytes(plan.inputs)
+    done = 0
+    hashes = {}
+    with talk.progress("hashing the input") as advance:
+
+        def count(read: int) -> None:
+            nonlocal done
+            done += read
+            advance(done, total)
+
+        for path in plan.inputs:
+            hashes[path] = sha256(path, count)
+    return hashes
+
+
+def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
+    return {
+        "title": "elevation change from SAR amplitude images",
+        "source": f"MoSARt {software_version()}, method {plan.config.method}",
+        "references": CITATION,
+        "input_hashes": " ".join(f"{path.name}=sha256:{value}" for path, value in hashes.items()),
+        "geometry": geometry_text(plan.frame, plan.geometry_fault),
+    }
+
+
+def _write_config(plan: Plan, hashes: dict[Path, str], stage: Path) -> None:
+    heading = [
+        f"MoSARt {software_version()}: the config as used; `mosart run` on this file repeats the run",
+        f"products: {plan.config.out}",
+        *(f"input: {path} sha256:{value}" for path, value in hashes.items()),
+    ]
+    notes = {
+        "geometry": f"used: {geometry_text(plan.frame, plan.geometry_fault)}",
+        "epoch": f"entries: {', '.join(f'{entry.date:%Y%m%d}' for entry in plan.entries)}",
+    }
+    (stage / "config.yaml").write_text(dump(plan.config, heading=heading, notes=notes), encoding="utf-8")
+
+
+def _summary(stored: ElevationChange, plan: Plan) -> str:
+    data: xr.Dataset = stored.dataset
+    lines = [f"{stored.quantity} against {', '.join(f'{date:%Y%m%d}' for date in plan.reference)}"]
+    if "elevation_change_std" in data and data["elevation_change_std"].dims == ("date",):
+        for date, value in zip(stored.dates, data["elevation_change_std"].values, strict=True):
+            lines.append(f"  {date:%Y%m%d}  standard error {value:.2f} m")
+    lines.append(expected_error(plan.config.method))
+    return "\n".join(lines)
