@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mosart.geometry.frame import LookFrame
 from mosart.inversion.synthesis.ground import Ground, ground_from_radar
 from mosart.inversion.synthesis.render import Scene, azimuth_slope_term
 
@@ -16,7 +17,7 @@ def make_scene(law=1.0, rough=1.0, rows=12, points=161, block=(4, 8), seed=1, th
     height = height.astype(np.float32)
     ground = Ground(
         height, 3.0 - height[:, 0].astype(float) * c, x, np.full(points, s), np.full(points, c),
-        np.ones(height.shape, bool), 8, 1.0, 3.0, int(points * 1.2 * s) - 4,
+        np.ones(height.shape, bool), np.zeros(points), 8, 1.0, 3.0, int(points * 1.2 * s) - 4,
     )  # fmt: skip
     rho = rng.gamma(4, 0.25, (rows, points - 1)).astype(np.float32)
     scene = Scene(ground, rho, law, block, azimuth_slope_term(ground), np.zeros_like(rho))
@@ -82,7 +83,8 @@ def test_shadow_is_dark_and_layover_adds():
     s, c = np.sin(np.deg2rad(38)), np.cos(np.deg2rad(38))
     height = (60 * np.exp(-(((x - 150) / 15) ** 2)))[None].astype(np.float32)
     ground = Ground(
-        height, np.array([20.0]), x, np.full(points, s), np.full(points, c), np.ones((1, points), bool), 8, 1.0,
+        height, np.array([20.0]), x, np.full(points, s), np.full(points, c), np.ones((1, points), bool),
+        np.zeros(points), 8, 1.0,
         1.0, 290,
     )  # fmt: skip
     one = np.ones((1, points - 1), np.float32)
@@ -101,16 +103,18 @@ def test_shadow_is_dark_and_layover_adds():
 
 def test_profiles_from_a_radar_coded_dem_return_every_pixel_to_its_place():
     rng = np.random.default_rng(2)
-    theta = np.linspace(np.deg2rad(36), np.deg2rad(36.5), 300)
+    theta = np.linspace(36, 36.5, 300)
     height = np.cumsum(np.cumsum(rng.normal(size=(6, 300)), axis=1), axis=1)
     height *= 30 / np.abs(height).max()
     height[2, 100:120] = np.nan
-    ground, x = ground_from_radar(height, theta, 2.0, 5.0, knot_pixels=8)
+    height += 200
+    frame = LookFrame(theta, 2.0, 5.0, "right", 350.0, 0.0, "test", 150.0)
+    ground, x = ground_from_radar(height, frame, knot_pixels=8)
     slant, _ = ground.slant_and_across()
     for j in range(6):
         good = np.isfinite(x[j])
         at = np.interp(x[j, good], ground.x, slant[j])
-        np.testing.assert_allclose(at, (np.arange(300)[good] + 0.5) * 2.0, atol=0.2)  # metres; θ changes 15 times faster than in a swath
+        np.testing.assert_allclose(at, (np.arange(300)[good] + 0.5) * 2.0, atol=0.2)  # metres; θ grows ten times faster than over a swath
     inside = (ground.x > x[2, 100 - 1] + 2) & (ground.x < x[2, 120] - 2)
     assert not ground.known[2, inside].any()
     assert ground.known[3, inside].all()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mosart.geometry.frame import LookFrame
+
 Float = NDArray[np.float64]
 
 #: Fine points in a pixel's width on flat ground: a facet must be narrower than a pixel, or its
@@ -36,6 +38,9 @@ class Ground:
         Of the incidence angle.
     known : ndarray (azimuth, point) bool
         Whether the height comes from the DEM rather than from a bridge or beyond the image.
+    bend : ndarray (point,)
+        Growth of the incidence angle with slant range over its sine, 1/m: higher ground is seen at
+        another angle, which stretches its slant range by ``1 + bend · height``.
     facets : int
         Facets between two knots.
     range_spacing, azimuth_spacing : float
@@ -50,6 +55,7 @@ class Ground:
     sine: Float
     cosine: Float
     known: NDArray[np.bool_]
+    bend: Float
     facets: int
     range_spacing: float
     azimuth_spacing: float
@@ -87,7 +93,8 @@ class Ground:
         dh = np.diff(self.height.astype(np.float64), axis=1)
         slant, across = np.empty(self.height.shape), np.zeros(self.height.shape)
         slant[:, 0] = self.offset
-        slant[:, 1:] = self.offset[:, None] + np.cumsum(s * self.spacing - c * dh, axis=1)
+        stretch = 1 + self.bend[1:] * self.height[:, 1:]
+        slant[:, 1:] = self.offset[:, None] + np.cumsum((s * self.spacing - c * dh) * stretch, axis=1)
         across[:, 1:] = np.cumsum(c * self.spacing + s * dh, axis=1)
         if change is not None:
             slant -= self.cosine * change
@@ -95,46 +102,8 @@ class Ground:
         return slant, across
 
 
-def pixel_ground_range(height: Float, incidence: Float, range_spacing: float) -> Float:
-    """Ground range of every pixel, with one origin for all rows.
-
-    ``x = (r + h cos θ) / sin θ`` for a constant incidence angle (look frame); its integral along the
-    row where the angle varies.
-
-    Parameters
-    ----------
-    height : ndarray (azimuth, range)
-        Metres; NaN where unknown.
-    incidence : ndarray (range,)
-        Radians from the vertical.
-    range_spacing : float
-        Slant metres.
-
-    Returns
-    -------
-    ndarray (azimuth, range)
-        Metres, NaN where the height is.
-    """
-    s, c = np.sin(incidence), np.cos(incidence)
-    flat = np.concatenate([[0.0], np.cumsum(range_spacing / (0.5 * (s[1:] + s[:-1])))])
-    # the integral of cot(θ) dh by parts keeps the rows on one origin: [h cot θ] - ∫ h d(cot θ)
-    cot = c / s
-    dcot = np.diff(cot)
-    if np.allclose(dcot, 0.0, atol=1e-12):
-        return np.asarray(flat + height * cot)
-    mid = np.nan_to_num(0.5 * (height[:, 1:] + height[:, :-1]))
-    bend = np.concatenate([np.zeros((len(height), 1)), np.cumsum(mid * dcot, axis=1)], axis=1)
-    return np.asarray(flat + height * cot - bend)
-
-
 def ground_from_radar(
-    height: Float,
-    incidence: Float,
-    range_spacing: float,
-    azimuth_spacing: float,
-    *,
-    knot_pixels: int,
-    facets_per_pixel: int = FACETS_PER_PIXEL,
+    height: Float, frame: LookFrame, *, knot_pixels: int, facets_per_pixel: int = FACETS_PER_PIXEL
 ) -> tuple[Ground, Float]:
     """Profiles from heights that are coded on the radar grid.
 
@@ -142,10 +111,8 @@ def ground_from_radar(
     ----------
     height : ndarray (azimuth, range)
         Metres; NaN where unknown: bridged along the row and marked.
-    incidence : ndarray (range,)
-        Radians from the vertical.
-    range_spacing, azimuth_spacing : float
-        Metres.
+    frame : LookFrame
+        Geometry of the look.
     knot_pixels : int
         Pixels (on flat ground) between two knots.
     facets_per_pixel : int
@@ -159,7 +126,9 @@ def ground_from_radar(
         Ground range of every pixel, NaN where its height is.
     """
     rows, pixels = height.shape
-    x = pixel_ground_range(height, incidence, range_spacing)
+    x = frame.ground_range(height)
+    height = height - frame.reference_height
+    incidence, range_spacing = frame.theta, frame.range_spacing
     step = range_spacing / float(np.median(np.sin(incidence))) / facets_per_pixel
     facets = knot_pixels * facets_per_pixel
     low, high = float(np.nanmin(x)), float(np.nanmax(x))
@@ -169,6 +138,8 @@ def ground_from_radar(
     flat = np.maximum.accumulate(np.where(np.isfinite(flat), flat, low)) + np.arange(pixels) * 1e-9
     theta = np.interp(fine, flat, incidence)
     sine, cosine = np.sin(theta), np.cos(theta)
+    growth = np.gradient(incidence, range_spacing) if pixels > 1 else np.zeros(1)
+    bend = np.interp(fine, flat, growth) / sine
     s, c = 0.5 * (sine[1:] + sine[:-1]), 0.5 * (cosine[1:] + cosine[:-1])
     h = np.empty((rows, len(fine)), np.float32)
     known = np.zeros((rows, len(fine)), bool)
@@ -195,13 +166,50 @@ def ground_from_radar(
         width = xs[np.clip(k, 0, len(xs) - 1)] - xs[np.clip(k - 1, 0, len(xs) - 1)]
         # a gap of the coding is a jump of pixel numbers, or ground that no pixel centre sees
         known[j] = inside & (width < gap)
-        r = np.concatenate([[0.0], np.cumsum(s * step - c * np.diff(h[j].astype(np.float64)))])
+        stretch = 1 + bend[1:] * h[j, 1:]
+        r = np.concatenate([[0.0], np.cumsum((s * step - c * np.diff(h[j].astype(np.float64))) * stretch)])
         at = np.interp(xg, fine, r)
         offset[j] = np.median(centre[good] - at)
         if last is None and j:
             offset[:j] = offset[j]
         last = j
     ground = Ground(
-        h, offset, fine, sine, cosine, known, facets, range_spacing, azimuth_spacing, pixels
+        h, offset, fine, sine, cosine, known, bend, facets, range_spacing, frame.azimuth_spacing, pixels
     )
     return ground, x
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """What the beam sees of the points of a surface, (azimuth, point) bool."""
+
+    layover: NDArray[np.bool_]
+    shadow: NDArray[np.bool_]
+
+
+#: Slack of the visibility tests, share of a point's spacing: rounding is not a fold.
+SLACK = 1e-3
+
+
+def visibility(ground: Ground, change: Float | None = None) -> Visibility:
+    """Layover and shadow of every point of a row.
+
+    Parameters
+    ----------
+    ground : Ground
+        The profiles.
+    change : ndarray (azimuth, point), optional
+        Metres added to the heights.
+
+    Returns
+    -------
+    Visibility
+        In layover: another point shares the slant range. In shadow: below the running maximum across
+        the beam.
+    """
+    slant, across = ground.slant_and_across(change)
+    slack = SLACK * ground.spacing
+    far = np.maximum.accumulate(slant, axis=1)
+    near = np.minimum.accumulate(slant[:, ::-1], axis=1)[:, ::-1]
+    shadow = across < np.maximum.accumulate(across, axis=1) - slack
+    return Visibility(((slant < far - slack) | (slant > near + slack)) & ~shadow, shadow)

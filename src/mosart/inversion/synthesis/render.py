@@ -26,7 +26,7 @@ NARROWEST = 0.15
 
 @compiled
 def _render(  # noqa: PLR0912, PLR0915
-    height, offset, rho, cross, doubt, step, sine, cosine, law, d, b, facets, rows_block, slant_block,
+    height, offset, bend, rho, cross, doubt, step, sine, cosine, law, d, b, facets, rows_block, slant_block,
     narrow, mode, energy, folded, doubtful, first, last, pointer, value_d, value_b,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     """Walk the facets of all rows. mode 0: energies and each block's range of knots; 1: derivatives."""
@@ -69,7 +69,7 @@ def _render(  # noqa: PLR0912, PLR0915
                 dh = float(height[j, i]) - float(height[j, i - 1])
                 s = 0.5 * (sine[i] + sine[i - 1])
                 c = 0.5 * (cosine[i] + cosine[i - 1])
-                rr += s * step - c * dh
+                rr += (s * step - c * dh) * (1 + bend[i] * float(height[j, i]))
                 pp += c * step + s * dh
             c_[i] = cosine[i]
             s_[i] = sine[i]
@@ -320,7 +320,7 @@ class Scene:
         empty = np.zeros(1)
         flat = g.spacing * float(np.median(g.sine))
         fixed = (
-            g.height, g.offset, self.reflectivity, self.cross, self.doubt, g.spacing, g.sine, g.cosine,
+            g.height, g.offset, g.bend, self.reflectivity, self.cross, self.doubt, g.spacing, g.sine, g.cosine,
             float(self.law), d, b, g.facets, self.block[0], self.block[1] * g.range_spacing,
             NARROWEST * flat,
         )  # fmt: skip
