@@ -1,0 +1,319 @@
+"""One epoch against the reference: start, refinement, what is known of it and what is not."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, gaussian_filter
+
+from .ground import visibility
+from .newton import FROM_START, PYRAMID, Measured, Problem, Solution, initial_state, refine
+from .prior import Matern
+from .reference import Epoch, Reference, full_sums
+from .render import Scene
+from .search import Matching, Start, find_start, on_points, scoring
+from .texture import Texture, regress_texture
+
+logger = logging.getLogger(__name__)
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+#: Largest change that is searched for, metres: collapses and domes of active volcanoes between two images.
+LARGEST_CHANGE = 250.0
+#: Correlation ranges of the change to choose from, in nodes of the refinement.
+RANGES = (6.0, 12.0, 24.0)
+FIRST_RANGE = 12.0
+#: Change (in range pixels' heights) that the image must show somewhere for the search to be worth its time:
+#: below it the fine texture stays in lock.
+SEARCH_FROM = 1.5
+#: Nodes around the changed ground in which the search runs.
+SEARCH_MARGIN = 12
+#: Share of the scene's nodes above which the search runs everywhere.
+SEARCH_ALL = 0.5
+#: Variance added to every σ: (range pixels' heights)², what sub-node shape leaves; and the share of the
+#: change itself, what geometry and law leave.
+LEAST_SIGMA, SHARE_SIGMA = 0.05, 0.01
+#: Difference of two starts beyond which (in σ) the answer is not resolved.
+CONTRADICTION = 4.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """Change of one epoch, on the nodes of the refinement.
+
+    Parameters
+    ----------
+    change, std : ndarray (block row, node)
+        Metres; before anything is withheld.
+    unresolved : ndarray (block row, node) bool
+        New rock, lost lock, or contradiction.
+    solution : Solution
+        The refinement.
+    start : Start or None
+        Of the search, where it ran.
+    texture : Texture or None
+        The test for new rock.
+    correlation_range : float
+        Metres, chosen by evidence.
+    scene : Scene
+        What was rendered.
+    measured : Measured
+        What was seen.
+    """
+
+    change: Float
+    std: Float
+    unresolved: Bool
+    solution: Solution
+    start: Start | None
+    texture: Texture | None
+    correlation_range: float
+    scene: Scene
+    measured: Measured
+
+
+def make_matching(reference: Reference, epoch: Epoch) -> Matching:
+    """What the search reads.
+
+    Parameters
+    ----------
+    reference : Reference
+        Of the epoch.
+    epoch : Epoch
+        The new images.
+
+    Returns
+    -------
+    Matching
+        Gaps of the new image are filled with the reference.
+    """
+    image = np.where(np.isfinite(epoch.mean), epoch.mean, reference.mean)
+    image = np.where(np.isfinite(image), image, np.nanmedian(epoch.mean))
+    pixel = epoch.pixel_looks
+    score = scoring(max(pixel * epoch.dates, 0.2), max(reference.looks(pixel, (1, 1)), 0.2))
+    return Matching(
+        reference.search_ground,
+        reference.search_reflectivity,
+        reference.unlit,
+        image,
+        4,
+        score,
+    )
+
+
+def _resample(values: Float, x_from: Float, x_to: Float, rows_from: int, rows_to: int, blocks: int) -> Float:
+    """Values on nodes of one grid at those of another over the same rows."""
+    along = np.array([np.interp(x_to, x_from, row) for row in values])
+    centre_from = (np.arange(len(values)) + 0.5) * rows_from
+    centre_to = (np.arange(blocks) + 0.5) * rows_to
+    return np.array([np.interp(centre_to, centre_from, column) for column in along.T]).T
+
+
+def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: str = "auto") -> Result:
+    """Change of an epoch against its reference.
+
+    Parameters
+    ----------
+    reference : Reference
+        Ground, scattering, noise.
+    epoch : Epoch
+        The new images.
+    seed : int
+        Of the posterior samples.
+    solver : {"auto", "direct", "iterative"}
+        Of the normal equations.
+
+    Returns
+    -------
+    Result
+        On the nodes of the refinement.
+    """
+    scene = reference.scene
+    energy, share = full_sums(epoch.mean, scene.block)
+    size = scene.block[0] * scene.block[1]
+    measured = Measured(
+        energy * scene.ground.range_spacing,
+        share,
+        max(epoch.pixel_looks * epoch.dates * size, 0.5),
+        reference.looks(epoch.pixel_looks, scene.block),
+    )
+    spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)
+
+    def problem(nodes: float) -> Problem:
+        field = Matern(scene.knots, spacing, nodes * spacing[1])
+        return Problem(scene, measured, field, seed=seed, solver=solver)
+
+    base = problem(FIRST_RANGE)
+    solution = refine(base, initial_state(base), PYRAMID)
+    matching = make_matching(reference, epoch)
+    start = None
+    other = None
+    moved = np.abs(solution.change) > np.maximum(SEARCH_FROM * base.unit, 3 * solution.std)
+    if moved.sum() >= 4:
+        lowest, highest = -LARGEST_CHANGE, LARGEST_CHANGE
+        start = find_start(matching, lowest, highest)
+        args = (matching.ground.knot_x, scene.ground.knot_x, matching.rows_block, scene.block[0], scene.blocks[0])
+        d = _resample(start.change, *args)
+        state = initial_state(base, d)
+        state.brightness = _resample(start.brightness, *args)
+        node = (base.field.range * 0.35 / spacing[0], base.field.range * 0.35 / spacing[1])
+        state.envelope = np.sqrt(gaussian_filter(d**2, node) + (0.3 * base.unit) ** 2)
+        state.brightness_envelope = np.sqrt(gaussian_filter(state.brightness**2, node) + 0.05**2)
+        found = refine(base, state, FROM_START, learn_from=2)
+        first, second = _misfit(solution), _misfit(found)
+        logger.info("misfit %.0f from zero, %.0f from the search", first, second)
+        if second < first:
+            solution, other = found, solution
+        else:
+            other = found
+    best, chosen = solution, FIRST_RANGE
+    spread = np.zeros_like(solution.change)
+    if np.isfinite(solution.evidence) and moved.sum() >= 4:
+        tried = {FIRST_RANGE: solution}
+        for nodes in RANGES:
+            if nodes not in tried:
+                p = problem(nodes)
+                tried[nodes] = refine(p, replace(solution.state), ((1, 1, 4),), learn_from=2)
+        chosen = max(tried, key=lambda n: tried[n].evidence)
+        best = tried[chosen]
+        spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
+    unit = base.unit
+    std = np.sqrt(
+        best.std**2 + spread**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2
+    )
+    texture, unresolved = _unresolved(reference, matching, best, std, other, moved, unit)
+    return Result(best.change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
+
+
+def _neighbours(chosen: float) -> list[float]:
+    k = RANGES.index(chosen)
+    return [RANGES[i] for i in (k - 1, k, k + 1) if 0 <= i < len(RANGES)]
+
+
+def _misfit(solution: Solution) -> float:
+    """Huber cost of the residuals at the measured noise."""
+    z = np.abs(solution.residual[np.isfinite(solution.residual)]) * np.sqrt(solution.noise)
+    return float(np.where(z < 3, 0.5 * z**2, 3 * z - 4.5).sum())
+
+
+def _unresolved(
+    reference: Reference, matching: Matching, best: Solution, std: Float, other: Solution | None, moved: Bool, unit: float
+) -> tuple[Texture | None, Bool]:
+    """Nodes whose change is not to be given."""
+    scene = reference.scene
+    lost = np.zeros(best.change.shape, bool)
+    if moved.sum() < 4:
+        return None, lost
+    back = (scene.ground.knot_x, matching.ground.knot_x, scene.block[0], matching.rows_block, matching.shape[0])
+    d = _resample(best.change, *back)
+    still = np.abs(d) < np.maximum(unit, 2 * _resample(std, *back))
+    texture = regress_texture(matching, d, still)
+    args = (matching.ground.knot_x, scene.ground.knot_x, matching.rows_block, scene.block[0], scene.blocks[0])
+    lost |= _resample(texture.lost.astype(np.float64), *args) > 0.5
+    del other
+    return texture, lost
+
+
+def on_pixels(values: Float, scene: Scene, x: Float) -> Float:
+    """Node values at the ground position of every pixel.
+
+    Parameters
+    ----------
+    values : ndarray (block row, node)
+        Any field.
+    scene : Scene
+        Whose nodes they are.
+    x : ndarray (azimuth, range)
+        Ground range of the pixels, metres.
+
+    Returns
+    -------
+    ndarray (azimuth, range)
+        NaN where `x` is.
+    """
+    rows = np.clip((np.arange(len(x)) + 0.5) / scene.block[0] - 0.5, 0, len(values) - 1)
+    a = np.minimum(rows.astype(int), max(len(values) - 2, 0))
+    t = (rows - a)[:, None]
+    mixed = (1 - t) * values[a] + t * values[np.minimum(a + 1, len(values) - 1)]
+    return np.array([np.interp(xi, scene.ground.knot_x, row) for xi, row in zip(x, mixed)])
+
+
+@dataclass(frozen=True)
+class OnRadar:
+    """A result on the radar grid, (azimuth, range)."""
+
+    change: Float
+    std: Float
+    slant_change: Float
+    elevation: Float
+    unresolved: Bool
+    layover: Bool
+    shadow: Bool
+
+
+def to_radar(result: Result, reference: Reference, height: Float, reference_height: float) -> OnRadar:
+    """Bring a result to the pixels: at their fixed ground position, and at their slant range.
+
+    Parameters
+    ----------
+    result : Result
+        On the nodes.
+    reference : Reference
+        Of the epoch.
+    height : ndarray (azimuth, range)
+        The DEM, metres.
+    reference_height : float
+        Of the look frame, metres.
+
+    Returns
+    -------
+    OnRadar
+        Before anything is withheld.
+    """
+    scene, x = result.scene, reference.x
+    ground = scene.ground
+    fine = _fine(result.change, scene)
+    seen = [visibility(ground), visibility(ground, fine)]
+    slant, _ = ground.slant_and_across(fine)
+    surface = ground.height + fine
+    centre = (np.arange(ground.pixels) + 0.5) * ground.range_spacing
+    elevation = np.empty(x.shape)
+    layover, shadow = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
+    last = len(ground.x) - 1
+    for j in range(len(x)):
+        order = np.maximum.accumulate(slant[j]) + np.arange(last + 1) * 1e-9
+        elevation[j] = np.interp(centre, order, surface[j], left=np.nan, right=np.nan)
+        position = (np.nan_to_num(x[j]) - ground.x[0]) / ground.spacing
+        k = np.clip(np.floor(position).astype(int), 0, last - 1)
+        for v in seen:
+            layover[j] |= v.layover[j, k] | v.layover[j, k + 1]
+            shadow[j] |= v.shadow[j, k] | v.shadow[j, k + 1]
+    elevation += reference_height
+    lost = on_pixels(result.unresolved.astype(np.float64), scene, x)
+    change = on_pixels(result.change, scene, x)
+    return OnRadar(
+        change,
+        on_pixels(result.std, scene, x),
+        elevation - height,
+        elevation,
+        np.nan_to_num(lost) > 0.5,
+        layover,
+        shadow,
+    )
+
+
+def _fine(nodes: Float, scene: Scene) -> Float:
+    """Node values on the fine points."""
+    shell = Matching(
+        scene.ground, scene.reflectivity, np.zeros((1, 1), bool), np.zeros((1, 1)), scene.block[0], scoring(1.0, 1.0)
+    )
+    return on_points(shell, nodes)
+
+
+def grow(mask: Bool, by: int = 1) -> Bool:
+    """A mask with its neighbours."""
+    return np.asarray(binary_dilation(mask, iterations=by)) if mask.any() else mask

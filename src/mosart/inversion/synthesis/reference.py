@@ -1,0 +1,249 @@
+"""What all epochs share: everything that the reference dates say, and they alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mosart.geometry.frame import LookFrame
+
+from .gains import date_gain
+from .ground import Ground, ground_from_radar
+from .law import Law, estimate_law
+from .noise import effective_looks
+from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
+from .render import Scene, azimuth_slope_term, block_sums
+
+Float = NDArray[np.float64]
+
+#: Block on which gains, law and looks are read: rows and pixels; large enough that a block's speckle is
+#: nearly Gaussian, small enough that a scene has hundreds.
+READING_BLOCK = (4, 8)
+#: A block is as large as the texture that the reference resolves: this many of the kernel's σ; smaller
+#: ones share their reference noise, larger ones lose the texture that tells displacement.
+BLOCK_SIGMAS = 3.5
+LARGEST_BLOCK = (4, 8)
+#: Pixels on flat ground between two nodes of the refinement, and of the search.
+NODE_PIXELS, SEARCH_PIXELS = 8, 4
+#: Share of the median below which the reference does not light the ground.
+UNLIT = 0.1
+#: Fewest looks of a block that are believed.
+LEAST_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Ground, scattering and noise of the reference.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is rendered, on the blocks of the refinement.
+    search_ground : Ground
+        Profiles with the nodes of the search.
+    search_reflectivity : ndarray (azimuth, facet) float32
+        On them.
+    unlit : ndarray (azimuth, facet) bool
+        Ground that the reference does not light.
+    x : ndarray (azimuth, range)
+        Ground range of every pixel, metres; NaN where its height is.
+    sums : ndarray (block row, block)
+        Reading blocks of the mean.
+    law : Law
+        The scattering law.
+    kernel : tuple of float
+        Of the reflectivity, σ in rows and pixels.
+    pixel_looks : float
+        Effective looks of a pixel of one date, inside a block; NaN until an epoch tells.
+    dates : int
+        Number of reference dates.
+    mean : ndarray (azimuth, range)
+        Mean intensity, gains removed.
+    """
+
+    scene: Scene
+    search_ground: Ground
+    search_reflectivity: NDArray[np.float32]
+    unlit: NDArray[np.bool_]
+    x: Float
+    sums: Float
+    law: Law
+    kernel: tuple[float, float]
+    pixel_looks: float
+    dates: int
+    mean: Float
+
+    def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
+        """Effective looks of the smoothed reference over a block."""
+        return max(self.dates * pixel_looks * kernel_area(self.kernel, block), LEAST_LOOKS)
+
+
+def mean_intensity(images: Sequence[Float], gains: Sequence[Float]) -> Float:
+    """Mean of images divided by their gains; a gap of some is filled by the others.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        Intensities, NaN in gaps.
+    gains : sequence of ndarray (block row,)
+        Logarithms, one a reading block.
+
+    Returns
+    -------
+    ndarray (azimuth, range)
+        NaN where all have a gap.
+    """
+    total = np.zeros(images[0].shape)
+    count = np.zeros(images[0].shape)
+    for image, gain in zip(images, gains):
+        row = np.repeat(np.exp(-gain), READING_BLOCK[0])[: len(image), None]
+        good = np.isfinite(image)
+        total += np.where(good, image, 0.0) * row
+        count += good
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
+    """Block sums scaled up for missing pixels, and the share of pixels that are there.
+
+    Parameters
+    ----------
+    image : ndarray (azimuth, range)
+        NaN in gaps.
+    block : tuple of int
+        Rows and pixels.
+
+    Returns
+    -------
+    sums, share : ndarray (block row, block)
+        The sum is zero where nothing is there; the share counts a block at the image's edge as full.
+    """
+    good = block_sums(np.isfinite(image).astype(np.float64), block)
+    size = block_sums(np.ones(image.shape), block)
+    share = good / size
+    return block_sums(image, block) / np.maximum(share, 1e-9) * (share > 0), share
+
+
+def learn_reference(
+    images: Sequence[Float], height: Float, frame: LookFrame, water: NDArray[np.bool_] | None = None
+) -> Reference:
+    """Learn ground, law, reflectivity and noise from the reference dates.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        Intensities of the reference dates, NaN where there are none.
+    height : ndarray (azimuth, range)
+        DEM, metres; NaN in gaps.
+    frame : LookFrame
+        Geometry of the look.
+    water : ndarray of bool, optional
+        Pixels whose ground is not ground.
+
+    Returns
+    -------
+    Reference
+        All that the epochs share.
+    """
+    ground, x = ground_from_radar(height, frame, knot_pixels=NODE_PIXELS)
+    sums = [full_sums(image, READING_BLOCK) for image in images]
+    reading = [np.where(share > 0.5, s, np.nan) for s, share in sums]
+    looks = effective_looks(reading) if len(images) > 1 else float("nan")
+    first = reading[0]
+    gains = [date_gain(s, first, READING_BLOCK[0], 32.0 if np.isnan(looks) else looks) for s in reading]
+    balanced = [mean_intensity([i], [g]) for i, g in zip(images, gains)]
+    mean = mean_intensity(images, gains)
+    law = estimate_law(mean, ground, READING_BLOCK)
+    doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
+    if water is not None and water.any():
+        doubt |= onto_facets(water.astype(np.float64), ground) > 0.25
+    if np.isnan(mean).any():
+        doubt |= onto_facets(np.isnan(mean).astype(np.float64), ground) > 0.5
+    one = np.ones(doubt.shape, np.float32)
+    cross = azimuth_slope_term(ground)
+    pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt.astype(np.float32))
+    unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
+    kernel = choose_kernel(balanced, unit)
+    rho = predict(mean, unit, kernel)
+    block = (
+        int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
+        int(np.clip(round(BLOCK_SIGMAS * kernel[1]), 2, LARGEST_BLOCK[1])),
+    )
+    scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt.astype(np.float32))
+    search, _ = ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)
+    smoothed = np.nan_to_num(smooth(mean, kernel))
+    unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
+    # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
+    slant, across = search.slant_and_across()
+    dp, dr = np.maximum(np.diff(across, axis=1), 1e-3), np.diff(slant, axis=1)
+    ds = np.sqrt(dp**2 + dr**2 + azimuth_slope_term(search))
+    reshape = np.clip((ds / dp) ** (1 - law.exponent), 0.1, 10.0)
+    return Reference(
+        scene,
+        search,
+        (onto_facets(rho, search) * reshape).astype(np.float32),
+        onto_facets(unlit.astype(np.float64), search) > 0.5,
+        x,
+        full_sums(mean, READING_BLOCK)[0],
+        law,
+        kernel,
+        looks / (READING_BLOCK[0] * READING_BLOCK[1]),
+        len(images),
+        mean,
+    )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A new epoch: its mean, gains removed, and its looks.
+
+    Parameters
+    ----------
+    mean : ndarray (azimuth, range)
+        Intensity; NaN where no date has any.
+    pixel_looks : float
+        Effective looks of a pixel of one date.
+    dates : int
+        Number of dates.
+    """
+
+    mean: Float
+    pixel_looks: float
+    dates: int
+
+
+def read_epoch(images: Sequence[Float], reference: Reference) -> Epoch:
+    """Take the gains out of an epoch's dates and measure its looks.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        Intensities, NaN in gaps.
+    reference : Reference
+        What it is compared with.
+
+    Returns
+    -------
+    Epoch
+        The mean.
+    """
+    base = np.where(reference.sums > 0, reference.sums, np.nan)
+    reading = []
+    for image in images:
+        sums, share = full_sums(image, READING_BLOCK)
+        reading.append(np.where(share > 0.5, sums, np.nan))
+    size = READING_BLOCK[0] * READING_BLOCK[1]
+    found = [reference.pixel_looks * size]
+    if len(images) > 1:
+        found.append(effective_looks(reading))
+    known = [v for v in found if np.isfinite(v)]
+    if known:
+        looks = float(np.median(known))
+    else:  # one date each: their ratio, change and all, robustly
+        looks = effective_looks([base, reading[0]])
+        looks = looks if np.isfinite(looks) else LEAST_LOOKS
+    gains = [date_gain(s, base, READING_BLOCK[0], looks) for s in reading]
+    return Epoch(mean_intensity(images, gains), max(looks / size, 1e-3), len(images))
