@@ -12,9 +12,9 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from .ground import visibility
 from .newton import FROM_START, PYRAMID, Measured, Problem, Solution, initial_state, refine
 from .prior import Matern
-from .reference import Epoch, Reference, full_sums
+from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
 from .render import Scene
-from .search import Matching, Start, find_start, on_points, scoring
+from .search import Matching, Start, crop, find_start, on_points, scoring
 from .texture import Texture, regress_texture
 
 logger = logging.getLogger(__name__)
@@ -30,10 +30,14 @@ FIRST_RANGE = 12.0
 #: Change (in range pixels' heights) that the image must show somewhere for the search to be worth its time:
 #: below it the fine texture stays in lock.
 SEARCH_FROM = 1.5
-#: Nodes around the changed ground in which the search runs.
-SEARCH_MARGIN = 12
-#: Share of the scene's nodes above which the search runs everywhere.
-SEARCH_ALL = 0.5
+#: Change (range pixels' heights) above which the refinement from zero is not trusted to have kept lock.
+LOCK = 12.0
+#: Mean square of the standardised residuals in changed ground over that in still ground above which it
+#: has not.
+LOST_LOCK = 1.3
+#: Ground around the changed part in which the search runs: metres of ground range and of azimuth, as
+#: multiples of the largest change found or of the lock.
+SEARCH_MARGIN = 2.0
 #: Variance added to every σ: (range pixels' heights)², what sub-node shape leaves; and the share of the
 #: change itself, what geometry and law leave.
 LEAST_SIGMA, SHARE_SIGMA = 0.05, 0.01
@@ -99,7 +103,7 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
         reference.search_ground,
         reference.search_reflectivity,
         reference.unlit,
-        image,
+        np.maximum(image - reference.floor, LEAST_SIGNAL * image),
         4,
         score,
     )
@@ -138,6 +142,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     measured = Measured(
         energy * scene.ground.range_spacing,
         share,
+        full_sums(np.full(epoch.mean.shape, reference.floor), scene.block)[0] * scene.ground.range_spacing,
         max(epoch.pixel_looks * epoch.dates * size, 0.5),
         reference.looks(epoch.pixel_looks, scene.block),
     )
@@ -153,9 +158,8 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     start = None
     other = None
     moved = np.abs(solution.change) > np.maximum(SEARCH_FROM * base.unit, 3 * solution.std)
-    if moved.sum() >= 4:
-        lowest, highest = -LARGEST_CHANGE, LARGEST_CHANGE
-        start = find_start(matching, lowest, highest)
+    if moved.sum() >= 4 and _lost_lock(base, solution, moved):
+        start = _search(matching, base, moved, float(np.abs(solution.change).max()))
         args = (matching.ground.knot_x, scene.ground.knot_x, matching.rows_block, scene.block[0], scene.blocks[0])
         d = _resample(start.change, *args)
         state = initial_state(base, d)
@@ -187,6 +191,38 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     )
     texture, unresolved = _unresolved(reference, matching, best, std, other, moved, unit)
     return Result(best.change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
+
+
+def _lost_lock(problem: Problem, solution: Solution, moved: Bool) -> bool:
+    """Whether the refinement from zero may have stopped in a false minimum."""
+    share = problem.at_blocks(moved.astype(np.float64), solution.rendered)
+    z2 = np.minimum(solution.residual**2, 16.0)
+    here, there = np.isfinite(z2) & (share > 0.5), np.isfinite(z2) & (share < 0.05)
+    ratio = float(z2[here].mean() / z2[there].mean()) if here.sum() > 8 and there.sum() > 8 else np.inf
+    largest = float(np.abs(solution.change).max())
+    logger.info("residuals in changed ground %.2f times those in still ground, change up to %.1f m", ratio, largest)
+    return ratio > LOST_LOCK or largest > LOCK * problem.unit
+
+
+def _search(matching: Matching, problem: Problem, moved: Bool, largest: float) -> Start:
+    """Search in a box around the changed ground; zero outside."""
+    scene = problem.scene
+    margin = SEARCH_MARGIN * max(largest, LOCK * problem.unit)
+    rows, columns = np.nonzero(moved.any(axis=1))[0], np.nonzero(moved.any(axis=0))[0]
+    step = scene.ground.azimuth_spacing * matching.rows_block
+    scale = scene.block[0] / matching.rows_block
+    a = slice(
+        max(0, int(rows[0] * scale - margin / step)),
+        min(matching.shape[0], int((rows[-1] + 1) * scale + margin / step) + 1),
+    )
+    x = scene.ground.knot_x[columns]
+    k = np.searchsorted(matching.ground.knot_x, [x[0] - margin, x[-1] + margin])
+    n = slice(max(0, int(k[0]) - 1), min(matching.shape[1], int(k[1]) + 2))
+    found = find_start(crop(matching, a, n), -LARGEST_CHANGE, LARGEST_CHANGE)
+    whole = [np.zeros(matching.shape) for _ in range(3)]
+    for target, part in zip(whole, (found.change, found.std, found.brightness)):
+        target[a, n] = part
+    return Start(whole[0], whole[1], whole[2], matching)
 
 
 def _neighbours(chosen: float) -> list[float]:

@@ -206,7 +206,7 @@ def _layer(
         return full[:rows, :pixels]
 
     area = scene.block[0] * scene.block[1] * scene.ground.range_spacing
-    model = np.exp(solution.gain)[:, None] * solution.rendered.energy
+    model = np.exp(solution.gain)[:, None] * solution.rendered.energy + result.measured.floor
     out: dict[str, NDArray[Any]] = {
         "elevation_change": np.where(hide, np.nan, radar.change),
         "elevation_change_std": np.where(hide, np.nan, radar.std),

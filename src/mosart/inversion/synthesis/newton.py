@@ -24,6 +24,8 @@ FROM_START = ((2, 2, 3), (1, 1, 7))
 
 #: Standardised residual beyond which a block's weight falls (Huber).
 HUBER = 3.0
+#: Relative error of what noise and stabiliser give a dark block.
+FLOOR_ERROR = 0.5
 #: Relative error of the part of a block that lies in layover: the branches' derivatives are large and
 #: true only for tiny changes.
 FOLDED_ERROR = 2.0
@@ -45,7 +47,7 @@ BRIGHT_RANGE = 2.0
 #: Slope of the envelope (height / correlation range) up to which ground counts as still for the gains.
 STILL_SLOPE = 0.0125
 #: Posterior samples for the envelope, and for the final σ.
-ENVELOPE_SAMPLES, FINAL_SAMPLES = 12, 32
+ENVELOPE_SAMPLES, FINAL_SAMPLES = 8, 24
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,15 @@ class Measured:
         Sum of intensity × range spacing, scaled up for missing pixels.
     share : ndarray (block row, block)
         Share of its pixels that are measured.
+    floor : ndarray (block row, block)
+        What the receiver's noise adds to the energy of a block.
     looks, reference_looks : float
         Effective looks of a full block: of the epoch's mean, of the smoothed reference.
     """
 
     energy: Float
     share: Float
+    floor: Float
     looks: float
     reference_looks: float
 
@@ -212,11 +217,13 @@ class Problem:
     def variance(self, out: Rendered) -> Float:
         """Variance of a block's log ratio, before rescaling."""
         share = np.maximum(self.measured.share, 1e-3)
-        bright = out.energy / (out.energy + self.dark)
+        dim = (self.dark + self.measured.floor) / (out.energy + self.dark + self.measured.floor)
+        bright = 1 - dim
         return np.asarray(
             1 / (self.measured.looks * share)
             + bright**2 / self.measured.reference_looks
             + MODEL_ERROR**2
+            + (FLOOR_ERROR * dim) ** 2
             + (FOLDED_ERROR * out.folded) ** 2
             + (DOUBTFUL_ERROR * out.doubtful) ** 2
         )
@@ -231,8 +238,9 @@ class Problem:
         still = 1 / (1 + (spread / (STILL_SLOPE * self.field.range)) ** 2)
         # a gain is read from brightness that has not changed either
         still /= 1 + (self.at_blocks(state.brightness_envelope, out) / 0.05) ** 2
-        ratio = np.log((self.measured.energy + self.dark) / (out.energy + self.dark))
-        lit = out.energy > 5 * self.dark
+        base = self.dark + self.measured.floor
+        ratio = np.log((self.measured.energy + self.dark) / (out.energy + base))
+        lit = out.energy > 5 * base
         weight = self.usable(out) * still * lit / (variance * state.noise)
         fit = np.zeros(len(ratio))
         for k in range(3):
@@ -246,7 +254,7 @@ class Problem:
         """Log ratio measured over modelled, and the modelled energy, of merged blocks."""
         use = self.usable(out)
         y = np.where(use, self.measured.energy, 0.0).ravel()
-        m = np.where(use, np.exp(gain)[:, None] * out.energy, 0.0).ravel()
+        m = np.where(use, np.exp(gain)[:, None] * out.energy + self.measured.floor, 0.0).ravel()
         n = use.ravel() * self.dark
         if merge is not None:
             y, m, n = merge @ y, merge @ m, merge @ n

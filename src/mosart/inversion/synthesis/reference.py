@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
 
 from mosart.geometry.frame import LookFrame
 
@@ -30,6 +31,10 @@ LARGEST_BLOCK = (4, 8)
 NODE_PIXELS, SEARCH_PIXELS = 8, 4
 #: Share of the median below which the reference does not light the ground.
 UNLIT = 0.1
+#: Pixels at a shadow's edge that the DEM may have wrong, and fewest pixels that tell the noise floor.
+SHADOW_EDGE, FEWEST_SHADOW = 2, 60
+#: Share of an intensity that is signal at least, when the noise floor is taken off.
+LEAST_SIGNAL = 0.05
 #: Fewest looks of a block that are believed.
 LEAST_LOOKS = 1.0
 
@@ -62,6 +67,8 @@ class Reference:
         Number of reference dates.
     mean : ndarray (azimuth, range)
         Mean intensity, gains removed.
+    floor : float
+        Intensity that the receiver's noise adds.
     """
 
     scene: Scene
@@ -75,6 +82,7 @@ class Reference:
     pixel_looks: float
     dates: int
     mean: Float
+    floor: float
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -166,8 +174,9 @@ def learn_reference(
     cross = azimuth_slope_term(ground)
     pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt.astype(np.float32))
     unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
-    kernel = choose_kernel(balanced, unit)
-    rho = predict(mean, unit, kernel)
+    floor = noise_floor(mean, unit)
+    kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
+    rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     block = (
         int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
         int(np.clip(round(BLOCK_SIGMAS * kernel[1]), 2, LARGEST_BLOCK[1])),
@@ -193,7 +202,31 @@ def learn_reference(
         looks / (READING_BLOCK[0] * READING_BLOCK[1]),
         len(images),
         mean,
+        floor,
     )
+
+
+def noise_floor(mean: Float, unit: Float) -> float:
+    """Noise of the receiver, read in the shadow of the DEM.
+
+    Parameters
+    ----------
+    mean : ndarray (azimuth, range)
+        Mean intensity of the reference.
+    unit : ndarray (azimuth, range)
+        Simulated intensity of unit reflectivity: zero in shadow.
+
+    Returns
+    -------
+    float
+        Intensity; 0 where there is too little shadow to tell, which then does not matter.
+    """
+    inside = unit < 1e-3 * float(np.median(unit))
+    inside = binary_erosion(inside, iterations=SHADOW_EDGE) & np.isfinite(mean)
+    inside[:, : 2 * SHADOW_EDGE] = inside[:, -2 * SHADOW_EDGE :] = False  # ground beyond the image
+    if inside.sum() < FEWEST_SHADOW:
+        return 0.0
+    return float(min(np.median(mean[inside]), 0.5 * np.nanmedian(mean)))
 
 
 @dataclass(frozen=True)

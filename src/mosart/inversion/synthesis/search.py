@@ -140,7 +140,7 @@ def _edge_costs(
                                     if depth[j, i] > 0 and light[i] * (da + dd * (f + 0.5)) < depth[j, i]:
                                         w = 0.0
                                     ratio = (i1 - i0 + dark * s) / (dark * s + max(w, 0.0) * rho[j, i])
-                                    cost = looks * (2 * np.log(0.5 + 0.5 * ratio) - np.log(ratio))
+                                    cost = looks * np.log((1 + ratio) * (1 + ratio) / (4 * ratio))
                                     c += s * (min(cost, cap[j, i]) - match)
                                 else:
                                     c += fold * (0.05 - s)
@@ -620,6 +620,47 @@ def brightness(matching: Matching, change: Float) -> Float:
     b = np.log((new + fill) / (old + fill))
     b *= b**2 / (b**2 + BRIGHT_NOISE**2)
     return np.concatenate([b, b[:, -1:]], axis=1)
+
+
+def crop(matching: Matching, rows: slice, nodes: slice) -> Matching:
+    """Part of the ground, against whole rows of the image.
+
+    Parameters
+    ----------
+    matching : Matching
+        The whole.
+    rows : slice
+        Block rows, start and stop given.
+    nodes : slice
+        Nodes, start and stop given.
+
+    Returns
+    -------
+    Matching
+        The part.
+    """
+    g = matching.ground
+    r = slice(rows.start * matching.rows_block, min(rows.stop * matching.rows_block, len(g.height)))
+    p = slice(nodes.start * g.facets, (nodes.stop - 1) * g.facets + 1)
+    f = slice(p.start, p.stop - 1)
+    slant = matching.profile[0][r, p.start] * g.range_spacing
+    part = replace(
+        g,
+        height=g.height[r, p],
+        offset=slant,
+        x=g.x[p],
+        sine=g.sine[p],
+        cosine=g.cosine[p],
+        known=g.known[r, p],
+        bend=g.bend[p],
+    )
+    return replace(
+        matching,
+        ground=part,
+        reflectivity=matching.reflectivity[r, f],
+        dark=matching.dark[r, f] | (matching.profile[2][r, f] > 0),
+        intensity=matching.intensity[r],
+    )
 
 
 @dataclass(frozen=True)
