@@ -37,6 +37,8 @@ MODEL_ERROR = 0.03
 DARK = 0.02
 #: Longest step, in slant widths of a block: beyond it the linearisation has lost its texture.
 LONGEST_STEP = 0.6
+#: Root-mean-square step, in range pixels' heights, at which a level has converged.
+CONVERGED = 0.03
 #: Bounds of the envelopes: metres in units of a range pixel's height; log reflectivity.
 CHANGE_FLOOR, CHANGE_CEILING = 0.02, 150.0
 CHANGE_LEAST = 0.01
@@ -427,7 +429,7 @@ def refine(
     n = state.change.size
     for rows, ranges, number in pyramid:
         merge = merging(problem.scene.blocks, (rows, ranges))
-        for _ in range(number):
+        for k in range(number):
             out = problem.scene.render(problem.on_knots(state.change), problem.on_knots(state.brightness))
             state.gain = problem.gains(out, state, problem.variance(out))
             priors = [Prior(problem.field, state.envelope), Prior(problem.bright_field, state.brightness_envelope)]
@@ -451,6 +453,8 @@ def refine(
             if len(steps) > 2:
                 state.noise = _rescale(linear, samples, state.noise)
             state.envelope, state.brightness_envelope = _learn(problem, state, samples, len(steps) - 1 + learn_from)
+            if k >= 2 and steps[-1] < CONVERGED * problem.unit:
+                break
     return _posterior(problem, state, tuple(steps))
 
 
