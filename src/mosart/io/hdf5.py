@@ -141,6 +141,8 @@ class Cube:
             )
         with reading(self.path, self.name), h5py.File(self.path, "r", locking="best-effort") as file:
             dataset = file[self.name]
+            if dataset.is_virtual or dataset.external:
+                check_storage(file, dataset)  # other files may have gone since
             codes = pipeline(dataset)
             if codes is None or any(part.step not in (None, 1) for part in key):
                 return np.asarray(dataset[key])
@@ -288,7 +290,9 @@ def tile_rows(shape: tuple[int, int], chunk_rows: Sequence[int] = ()) -> int:
     wanted = max(1, BLOCK_BYTES // (4 * columns))
     tallest = max(chunk_rows, default=1)
     if tallest <= wanted:
-        wanted -= wanted % tallest
+        # Ours are written in chunks of 32 rows: where the source leaves a choice, tiles end with them.
+        step = 32 if 32 % tallest == 0 and wanted >= 32 else tallest
+        wanted -= wanted % step
     elif 4 * tallest * columns <= LARGEST_BLOCK_BYTES:
         wanted = tallest
     return min(rows, wanted)
@@ -411,12 +415,16 @@ def _check_virtual(path: Path, dataset: Any, depth: int = 0) -> None:
             target = get(file, source.dset_name)
             if not isinstance(target, h5py.Dataset):
                 raise InputError(f"{wanted} is not a dataset")
-            _, last = source.src_space.get_select_bounds()
-            if len(last) != len(target.shape) or any(i >= n for i, n in zip(last, target.shape)):
+            if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+                too_small = target.size < source.vspace.get_select_npoints()
+            else:
+                _, last = source.src_space.get_select_bounds()
+                too_small = len(last) != target.ndim or any(i >= n for i, n in zip(last, target.shape))
+            if too_small:
                 raise InputError(
                     f"{wanted} is too small",
-                    expected=f"at least {tuple(int(i) + 1 for i in last)}",
-                    got=f"{target.shape}",
+                    expected="all that the virtual dataset takes from it",
+                    got=f"shape {target.shape}",
                 )
             if target.is_virtual and depth < 8:
                 _check_virtual(found, target, depth + 1)

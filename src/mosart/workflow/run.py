@@ -12,7 +12,7 @@ import xarray as xr
 
 from mosart.change import ElevationChange
 from mosart.errors import InputError
-from mosart.inversion import invert
+from mosart.inversion import METHODS, Options
 from mosart.io.netcdf import open_dataset, write_dataset
 
 from .accuracy import expected_error
@@ -22,7 +22,7 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .log import Talk, recorded
-from .products import write_figures, write_map, write_tables
+from .products import draw_figures, write_map, write_tables
 from .provenance import CITATION, sha256, software_version, total_bytes
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
     -------
     Outcome
     """
-    assert plan.config.out is not None  # noqa: S101 (for the type checker: the check refuses it)
+    assert plan.config.out is not None  # for the type checker: the check refuses it
     folder = ProductFolder(plan.config.out)
     for line in plan.text().splitlines():
         logger.debug("%s", line)
@@ -132,28 +132,27 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
                 logger.warning("the stack has no lon/lat: results stay on the radar grid, there is no map")
             else:
                 logger.warning("without the geometry of the look there is no map: only radar.nc is written")
-            write_figures(stored, plan, stage, talk)
+            draw_figures(stored, plan, stage, talk)
             summary = _summary(stored, plan)
         finally:
             stored.dataset.close()
         _write_config(plan, hashes, stage)
-        logger.info("error: %s", expected_error(plan.config.method))
+        logger.debug("error: %s", expected_error(plan.config.method))
         logger.info("done: products are in %s", folder.path)
         shutil.copyfile(log, stage / "mosart.log")
     return Outcome(folder.path, folder.products(), summary)
 
 
 def _invert(plan: Plan) -> ElevationChange:
-    return invert(
-        plan.stack,
-        plan.config.method,
-        list(plan.reference),
-        plan.epochs,
+    # Not mosart.invert: where the look is not known, it would look for it again, on the crop.
+    options = Options(
         frame=plan.frame,
         despeckle=plan.config.despeckle,
         weights=plan.weights,
         stable=plan.stable,
+        stable_name=plan.config.stable or "given",
     )
+    return METHODS[plan.config.method](plan.stack, plan.reference, plan.entries, options)
 
 
 def _hashes(plan: Plan, talk: Talk) -> dict[Path, str]:
