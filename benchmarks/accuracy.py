@@ -1,8 +1,8 @@
 """Run every method and the original on every class of scenes, and write the table.
 
-    python benchmarks/accuracy.py                      development seeds, one a class
-    python benchmarks/accuracy.py --final              the final seeds: once, for the docs
-    python benchmarks/accuracy.py --only helens --seeds 2
+python benchmarks/accuracy.py                      development seeds, one a class
+python benchmarks/accuracy.py --final              the final seeds: once, for the docs
+python benchmarks/accuracy.py --only helens --seeds 2
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from accuracy.score import score, zones
 METHODS = ("synthesis", "rowwise-intensity", "regularised")
 
 
-def run_scene(case: Case, seed: int, methods: tuple[str, ...], original: Path | None, *, single: bool) -> dict[str, object]:
+def run_scene(
+    case: Case, seed: int, methods: tuple[str, ...], original: Path | None, *, single: bool
+) -> dict[str, object]:
     """Score every method on one scene, all on the pixels that the first of them gives."""
     simulation = simulate_case(case, seed)
     truth = np.asarray(simulation.truth["elevation_change"].values[-1], dtype=float)
@@ -67,10 +69,14 @@ def line(row: dict[str, object], methods: tuple[str, ...]) -> str:
         found = row.get(f"{method} {zone}")
         return float(found.get(key, np.nan)) if isinstance(found, dict) else np.nan
 
-    text += f" | rms {get(ours, 'zone', 'rms'):6.2f}/{get(ours, 'rim', 'rms'):5.2f}/{get(ours, 'still', 'rms'):5.2f}"
-    text += f" of {get(ours, 'zone', 'truth'):6.2f}"
-    text += f" | orig {get(orig, 'zone', 'rms'):6.2f}/{get(orig, 'still', 'rms'):5.2f}"
-    text += f" | x{get(orig, 'zone', 'rms') / get(ours, 'zone', 'rms'):5.1f} x{get(orig, 'still', 'rms') / get(ours, 'still', 'rms'):5.1f}"
+    zone, still = get(ours, "zone", "rms"), get(ours, "still", "rms")
+    orig_zone, orig_still = get(orig, "zone", "rms"), get(orig, "still", "rms")
+    text += (
+        f" | rms {zone:6.2f}/{get(ours, 'rim', 'rms'):5.2f}/{still:5.2f} of {get(ours, 'zone', 'truth'):6.2f}"
+    )
+    text += (
+        f" | orig {orig_zone:6.2f}/{orig_still:5.2f} | x{orig_zone / zone:5.1f} x{orig_still / still:5.1f}"
+    )
     text += f" | bars {get(ours, 'zone', 'bars90'):.2f}/{get(ours, 'still', 'bars90'):.2f}"
     text += f" >4 {get(ours, 'zone', 'beyond4'):.3f}/{get(ours, 'still', 'beyond4'):.3f}"
     text += f" flag {get(ours, 'zone', 'flagged'):.2f}/{get(ours, 'still', 'flagged'):.2f}"
@@ -99,24 +105,36 @@ def summary(rows: list[dict[str, object]], ours: str) -> str:
         ratio = [get(r, "original", zone, "rms") / get(r, ours, zone, "rms") for r in kept]
         ratio = [v for v in ratio if np.isfinite(v)]
         if ratio:
-            out.append(f"{zone}: original / ours, geometric mean {geometric(ratio):.2f}, least {min(ratio):.2f}")
+            out.append(
+                f"{zone}: original / ours, geometric mean {geometric(ratio):.2f}, least {min(ratio):.2f}"
+            )
         for key in ("bars50", "bars90", "beyond4"):
             pairs = [(get(r, ours, zone, key), get(r, ours, zone, "pixels")) for r in kept]
             pairs = [p for p in pairs if np.isfinite(p[0])]
             if pairs:
-                out.append(f"  {key} pooled {np.average([p[0] for p in pairs], weights=[p[1] for p in pairs]):.3f}")
+                out.append(
+                    f"  {key} pooled {np.average([p[0] for p in pairs], weights=[p[1] for p in pairs]):.3f}"
+                )
     return "\n".join(out)
 
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--final", action="store_true", help="the final seeds instead of the development ones")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--final", action="store_true", help="the final seeds instead of the development ones"
+    )
     parser.add_argument("--only", default="", help="classes whose name contains this")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds a class")
-    parser.add_argument("--methods", default="synthesis,rowwise-intensity", help="names, the first is scored fully")
+    parser.add_argument(
+        "--methods", default="synthesis,rowwise-intensity", help="names, the first is scored fully"
+    )
     parser.add_argument("--single", action="store_true", help="one date against one")
-    parser.add_argument("--original", type=Path, default=Path(".cache/original"), help="where mosart 1.0.2 is or goes")
+    parser.add_argument(
+        "--original", type=Path, default=Path(".cache/original"), help="where mosart 1.0.2 is or goes"
+    )
     parser.add_argument("--without-original", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("accuracy.jsonl"))
     args = parser.parse_args()
@@ -128,7 +146,9 @@ def main() -> None:
             if args.only not in case.name:
                 continue
             for seed in seeds:
-                row = run_scene(case, seed, methods, None if args.without_original else args.original, single=args.single)
+                row = run_scene(
+                    case, seed, methods, None if args.without_original else args.original, single=args.single
+                )
                 rows.append(row)
                 file.write(json.dumps(row) + "\n")
                 file.flush()

@@ -51,7 +51,17 @@ def original_module(folder: Path) -> ModuleType:
     path = folder / "mosart" / "lsquares.py"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), ORIGINAL]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(folder),
+            ORIGINAL,
+        ]
         subprocess.run(command, check=True)
     spec = importlib.util.spec_from_file_location("original_lsquares", path)
     if spec is None or spec.loader is None:
@@ -70,7 +80,7 @@ def _filtered(image: Array, strength: float) -> Array:
 
 
 def run_original(simulation: Simulation, case: Case, folder: Path, *, single: bool = False) -> list[Map]:
-    """The original's change by both geocodings.
+    """Run the original, with both geocodings.
 
     Parameters
     ----------
@@ -134,4 +144,6 @@ def run_ours(simulation: Simulation, case: Case, method: str, *, single: bool = 
     std = np.asarray(data["elevation_change_std"].values, dtype=float)
     shape = data["elevation_change"].shape
     unresolved = (np.asarray(data["mask"].values) & mosart.Flag.UNRESOLVED) != 0
-    return Map(np.asarray(data["elevation_change"].values, dtype=float), np.broadcast_to(std, shape), unresolved)
+    return Map(
+        np.asarray(data["elevation_change"].values, dtype=float), np.broadcast_to(std, shape), unresolved
+    )

@@ -127,7 +127,8 @@ def _directions(case: Case, x: Array, y: Array) -> tuple[Array, Array]:
     return x * np.sin(look) + y * np.cos(look), x * np.sin(flight) + y * np.cos(flight)
 
 
-def _change(case: Case, seed: int, g: Array, a: Array, scale: float, spacing: float) -> Array:
+def _change(case: Case, seed: int, at: tuple[Array, Array], scale: float, spacing: float) -> Array:
+    g, a = at
     rng = np.random.default_rng(seed + 17)
     length = case.rows * case.radar.azimuth_spacing
     g = g - rng.uniform(-0.12, 0.12) * case.pixels * case.pixel
@@ -167,7 +168,7 @@ def _helens(case: Case, seed: int, g: Array, a: Array) -> tuple[Array, Array]:
     with np.load(data_folder() / "msh_dome" / "msh_dome_dems.npz") as file:
         before, dates, change = file["dem_2000"].astype(float), file["dates"].astype(str), file["dz"]
         pick = ("2006-08-18", "2005-02-21", "2005-10-12")[seed % 3]
-        index = [d for d in range(1, len(dates)) if dates[d] >= pick][0] - 1
+        index = next(d for d in range(1, len(dates)) if dates[d] >= pick) - 1
         patch = change[index].astype(float)
     feather = np.clip(distance_transform_edt(patch != 0) / 6, 0, 1)
     patch = gaussian_filter(patch, 1.0) * feather**2 * (3 - 2 * feather)
@@ -211,18 +212,24 @@ def simulate_case(case: Case, seed: int) -> Simulation:
         terrain = terrain.plus(height + fine)
     else:
         r = np.hypot(g, 0.6 * a)
-        cone = 88 * scale * np.exp(-((r / (240 * scale)) ** 2)) - 31 * scale * np.exp(-((r / (90 * scale)) ** 2))
+        cone = 88 * scale * np.exp(-((r / (240 * scale)) ** 2)) - 31 * scale * np.exp(
+            -((r / (90 * scale)) ** 2)
+        )
         rms = (5.0 if case.rough else 3.0) * scale * (1.0 if case.sensor == "terrasar-x" else 0.8)
         cone = cone * (0.6 if case.rough else 1.0)
         relief = fractal(shape, spacing, rms, 3.4 if case.rough else 3.6, longest=1000 * scale, seed=seed)
         terrain = terrain.plus(cone + relief)
-        change = _change(case, seed, g, a, scale, spacing)
+        change = _change(case, seed, (g, a), scale, spacing)
     rho = texture(shape, spacing, spread=case.texture, seed=seed + 1) if case.texture else np.full(shape, 0.2)
     largest = max(float(np.abs(change).max()), 1e-9)
     after = rho
     if case.new or case.decibel:
         fresh = texture(shape, spacing, spread=case.texture, seed=seed + 2) if case.new else None
-        share = np.clip((np.abs(change) - 0.6) / 0.8, 0, 1) if case.new else np.clip(3 * np.abs(change) / largest, 0, 1)
+        share = (
+            np.clip((np.abs(change) - 0.6) / 0.8, 0, 1)
+            if case.new
+            else np.clip(3 * np.abs(change) / largest, 0, 1)
+        )
         after = replaced(rho, fresh, share, decibel=case.decibel)
     changes: dict[dt.date, Array | None] = dict.fromkeys(case.dates_before)
     changes |= dict.fromkeys(case.dates_after, change)
@@ -236,15 +243,13 @@ def simulate_case(case: Case, seed: int) -> Simulation:
         law=case.law,
         reflectivity=rho,
         new_reflectivity=dict.fromkeys(case.dates_after, after) if after is not rho else None,
-        radiometry=Radiometry(
-            gain=0.4, row_gain=0.1, oversampling=(case.oversampling, case.oversampling)
-        ),
+        radiometry=Radiometry(gain=0.4, row_gain=0.1, oversampling=(case.oversampling, case.oversampling)),
         dem_error=_dem_error(case, seed, scale if case.shape != "helens" else 1.0),
         seed=seed,
     )
 
 
-def cases() -> Iterator[Case]:
+def cases() -> Iterator[Case]:  # noqa: PLR0912 - a list
     """All classes.
 
     Yields
@@ -289,7 +294,9 @@ def cases() -> Iterator[Case]:
     for size in (10.0, 20.0, 40.0, 80.0, 120.0, 200.0):
         yield replace(helens, name=f"helens {size:g} m", size=size)
     for size in (10.0, 40.0, 80.0, 120.0, 200.0):
-        yield replace(helens, name=f"helens {size:g} m left 42°", size=size, look="left", heading=169.0, incidence=42.0)
+        yield replace(
+            helens, name=f"helens {size:g} m left 42°", size=size, look="left", heading=169.0, incidence=42.0
+        )
     yield replace(helens, name="helens 40 m 1+1", size=40.0, dates=1)
     yield replace(helens, name="helens -40 m", size=-40.0)
     yield replace(helens, name="helens -120 m", size=-120.0)
@@ -297,4 +304,6 @@ def cases() -> Iterator[Case]:
         yield replace(helens, name=f"helens {size:g} m {decibel:+g} dB", size=size, decibel=decibel)
     for size in (10.0, 40.0, 80.0, 120.0, 200.0):
         for decibel in (-2.0, 0.0, 2.0):
-            yield replace(helens, name=f"new rock {size:g} m {decibel:+g} dB", size=size, decibel=decibel, new=True)
+            yield replace(
+                helens, name=f"new rock {size:g} m {decibel:+g} dB", size=size, decibel=decibel, new=True
+            )

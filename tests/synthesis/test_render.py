@@ -8,7 +8,7 @@ from mosart.inversion.synthesis.ground import Ground, ground_from_radar
 from mosart.inversion.synthesis.render import Scene, azimuth_slope_term
 
 
-def make_scene(law=1.0, rough=1.0, rows=12, points=161, block=(4, 8), seed=1, theta=38.0):
+def make_scene(law=1.0, *, rough=1.0, rows=12, points=161, block=(4, 8), seed=1, theta=38.0):
     rng = np.random.default_rng(seed)
     s, c = np.sin(np.deg2rad(theta)), np.cos(np.deg2rad(theta))
     x = np.arange(points) * 1.2
@@ -67,7 +67,9 @@ def test_energy_is_conserved_and_constant_gamma_gives_the_width_across_the_beam(
     wide = Ground(**{**ground.__dict__, "offset": ground.offset + 40.0, "pixels": ground.pixels + 80})
     scene = Scene(wide, rho, 1.0, scene.block, scene.cross, scene.doubt)
     energy = scene.render(d, derivatives=False).energy
-    fine = np.repeat(d, 4, axis=0)  # far from the block rows' middles the change is interpolated: take a constant
+    fine = np.repeat(
+        d, 4, axis=0
+    )  # far from the block rows' middles the change is interpolated: take a constant
     flat = np.broadcast_to(d[:1], d.shape)
     energy = scene.render(flat, derivatives=False).energy
     k = np.arange(len(wide.x)) / wide.facets
@@ -114,7 +116,9 @@ def test_profiles_from_a_radar_coded_dem_return_every_pixel_to_its_place():
     for j in range(6):
         good = np.isfinite(x[j])
         at = np.interp(x[j, good], ground.x, slant[j])
-        np.testing.assert_allclose(at, (np.arange(300)[good] + 0.5) * 2.0, atol=0.2)  # metres; θ grows ten times faster than over a swath
+        np.testing.assert_allclose(
+            at, (np.arange(300)[good] + 0.5) * 2.0, atol=0.2
+        )  # metres; θ grows ten times faster than over a swath
     inside = (ground.x > x[2, 100 - 1] + 2) & (ground.x < x[2, 120] - 2)
     assert not ground.known[2, inside].any()
     assert ground.known[3, inside].all()

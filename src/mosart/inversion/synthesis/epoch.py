@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
 from .ground import visibility
 from .newton import FROM_START, PYRAMID, Measured, Problem, Solution, initial_state, refine
@@ -41,8 +41,8 @@ SEARCH_MARGIN = 2.0
 #: Variance added to every σ: (range pixels' heights)², what sub-node shape leaves; and the share of the
 #: change itself, what geometry and law leave.
 LEAST_SIGMA, SHARE_SIGMA = 0.05, 0.01
-#: Difference of two starts beyond which (in σ) the answer is not resolved.
-CONTRADICTION = 4.0
+#: Nodes that must have moved before a change is looked at more closely.
+FEWEST_MOVED = 4
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Result:
 
 
 def make_matching(reference: Reference, epoch: Epoch) -> Matching:
-    """What the search reads.
+    """Prepare what the search reads.
 
     Parameters
     ----------
@@ -107,14 +107,6 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
         4,
         score,
     )
-
-
-def _resample(values: Float, x_from: Float, x_to: Float, rows_from: int, rows_to: int, blocks: int) -> Float:
-    """Values on nodes of one grid at those of another over the same rows."""
-    along = np.array([np.interp(x_to, x_from, row) for row in values])
-    centre_from = (np.arange(len(values)) + 0.5) * rows_from
-    centre_to = (np.arange(blocks) + 0.5) * rows_to
-    return np.array([np.interp(centre_to, centre_from, column) for column in along.T]).T
 
 
 def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: str = "auto") -> Result:
@@ -156,14 +148,13 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     solution = refine(base, initial_state(base), PYRAMID)
     matching = make_matching(reference, epoch)
     start = None
-    other = None
     moved = np.abs(solution.change) > np.maximum(SEARCH_FROM * base.unit, 3 * solution.std)
-    if moved.sum() >= 4 and _lost_lock(base, solution, moved):
+    if moved.sum() >= FEWEST_MOVED and _lost_lock(base, solution, moved):
         start = _search(matching, base, moved, float(np.abs(solution.change).max()))
-        args = (matching.ground.knot_x, scene.ground.knot_x, matching.rows_block, scene.block[0], scene.blocks[0])
-        d = _resample(start.change, *args)
+        there, here = matching.nodes, scene.nodes
+        d = there.resample(start.change, here)
         state = initial_state(base, d)
-        state.brightness = _resample(start.brightness, *args)
+        state.brightness = there.resample(start.brightness, here)
         node = (base.field.range * 0.35 / spacing[0], base.field.range * 0.35 / spacing[1])
         state.envelope = np.sqrt(gaussian_filter(d**2, node) + (0.3 * base.unit) ** 2)
         state.brightness_envelope = np.sqrt(gaussian_filter(state.brightness**2, node) + 0.05**2)
@@ -171,12 +162,10 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         first, second = _misfit(solution), _misfit(found)
         logger.info("misfit %.0f from zero, %.0f from the search", first, second)
         if second < first:
-            solution, other = found, solution
-        else:
-            other = found
+            solution = found
     best, chosen = solution, FIRST_RANGE
     spread = np.zeros_like(solution.change)
-    if np.isfinite(solution.evidence) and moved.sum() >= 4:
+    if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
         tried = {FIRST_RANGE: solution}
         for nodes in RANGES:
             if nodes not in tried:
@@ -186,10 +175,8 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         best = tried[chosen]
         spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
     unit = base.unit
-    std = np.sqrt(
-        best.std**2 + spread**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2
-    )
-    texture, unresolved = _unresolved(reference, matching, best, std, other, moved, unit)
+    std = np.sqrt(best.std**2 + spread**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2)
+    texture, unresolved = _new_rock(matching, scene, best, std, moved)
     return Result(best.change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
 
 
@@ -200,7 +187,9 @@ def _lost_lock(problem: Problem, solution: Solution, moved: Bool) -> bool:
     here, there = np.isfinite(z2) & (share > 0.5), np.isfinite(z2) & (share < 0.05)
     ratio = float(z2[here].mean() / z2[there].mean()) if here.sum() > 8 and there.sum() > 8 else np.inf
     largest = float(np.abs(solution.change).max())
-    logger.info("residuals in changed ground %.2f times those in still ground, change up to %.1f m", ratio, largest)
+    logger.info(
+        "residuals in changed ground %.2f times those in still ground, change up to %.1f m", ratio, largest
+    )
     return ratio > LOST_LOCK or largest > LOCK * problem.unit
 
 
@@ -236,21 +225,17 @@ def _misfit(solution: Solution) -> float:
     return float(np.where(z < 3, 0.5 * z**2, 3 * z - 4.5).sum())
 
 
-def _unresolved(
-    reference: Reference, matching: Matching, best: Solution, std: Float, other: Solution | None, moved: Bool, unit: float
+def _new_rock(
+    matching: Matching, scene: Scene, best: Solution, std: Float, moved: Bool
 ) -> tuple[Texture | None, Bool]:
-    """Nodes whose change is not to be given."""
-    scene = reference.scene
-    lost = np.zeros(best.change.shape, bool)
-    if moved.sum() < 4:
-        return None, lost
-    back = (scene.ground.knot_x, matching.ground.knot_x, scene.block[0], matching.rows_block, matching.shape[0])
-    d = _resample(best.change, *back)
-    still = np.abs(d) < np.maximum(unit, 2 * _resample(std, *back))
+    """Test the texture where the ground moved: the outcome, and the nodes whose change is not to be given."""
+    if moved.sum() < FEWEST_MOVED:
+        return None, np.zeros(best.change.shape, bool)
+    d = scene.nodes.resample(best.change, matching.nodes)
+    error = scene.nodes.resample(std, matching.nodes)
+    still = np.abs(d) < np.maximum(matching.unit, 2 * error)
     texture = regress_texture(matching, d, still)
-    args = (matching.ground.knot_x, scene.ground.knot_x, matching.rows_block, scene.block[0], scene.blocks[0])
-    lost |= _resample(texture.lost.astype(np.float64), *args) > 0.5
-    del other
+    lost = matching.nodes.resample(texture.lost.astype(np.float64), scene.nodes) > 0.5
     return texture, lost
 
 
@@ -345,11 +330,11 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
 def _fine(nodes: Float, scene: Scene) -> Float:
     """Node values on the fine points."""
     shell = Matching(
-        scene.ground, scene.reflectivity, np.zeros((1, 1), bool), np.zeros((1, 1)), scene.block[0], scoring(1.0, 1.0)
+        scene.ground,
+        scene.reflectivity,
+        np.zeros((1, 1), bool),
+        np.zeros((1, 1)),
+        scene.block[0],
+        scoring(1.0, 1.0),
     )
     return on_points(shell, nodes)
-
-
-def grow(mask: Bool, by: int = 1) -> Bool:
-    """A mask with its neighbours."""
-    return np.asarray(binary_dilation(mask, iterations=by)) if mask.any() else mask

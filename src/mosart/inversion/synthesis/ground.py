@@ -127,13 +127,15 @@ def ground_from_radar(
     """
     rows, pixels = height.shape
     x = frame.ground_range(height)
-    height = height - frame.reference_height
+    height = np.asarray(height - frame.reference_height, dtype=np.float64)
     incidence, range_spacing = frame.theta, frame.range_spacing
     step = range_spacing / float(np.median(np.sin(incidence))) / facets_per_pixel
     facets = knot_pixels * facets_per_pixel
     low, high = float(np.nanmin(x)), float(np.nanmax(x))
     knots = int(np.ceil((high - low) / (step * facets))) + 2
-    fine = low - 0.5 * facets * step + np.arange((knots - 1) * facets + 1) * step
+    fine = np.asarray(
+        low - 0.5 * facets * step + np.arange((knots - 1) * facets + 1) * step, dtype=np.float64
+    )
     flat = np.nanmedian(x, axis=0)
     flat = np.maximum.accumulate(np.where(np.isfinite(flat), flat, low)) + np.arange(pixels) * 1e-9
     theta = np.interp(fine, flat, incidence)

@@ -41,7 +41,11 @@ ATTRS: dict[str, dict[str, Any]] = {
         "comment": "what rose is displaced towards the radar",
     },
     "elevation_change_std": {"long_name": "standard error of the elevation change", "units": "m"},
-    "elevation": {"long_name": "height of the surface at the slant-range pixel", "units": "m", "positive": "up"},
+    "elevation": {
+        "long_name": "height of the surface at the slant-range pixel",
+        "units": "m",
+        "positive": "up",
+    },
     "estimate": {
         "long_name": "elevation change before anything is withheld",
         "units": "m",
@@ -59,7 +63,9 @@ ATTRS: dict[str, dict[str, Any]] = {
     },
     "measured_amplitude": {"long_name": "measured amplitude, gains removed, averaged over blocks"},
     "modelled_amplitude": {"long_name": "amplitude of the rendered ground, averaged over blocks"},
-    "residual": {"long_name": "log ratio of measured over modelled energy of a block, over its standard error"},
+    "residual": {
+        "long_name": "log ratio of measured over modelled energy of a block, over its standard error"
+    },
     "row_gain": {"long_name": "log gain of the epoch's rows against the reference", "units": "1"},
     "averaged_dates": {"long_name": "images of the entry"},
     "mask": MASK_ATTRS,
@@ -98,7 +104,7 @@ def invert_synthesis(
             "the method synthesis renders the ground and so needs the geometry of the look",
             expected="incidence angle and spacings, from the stack or from the config",
             got="none that is known or can be found from longitude, latitude and height",
-            hint="give the geometry in the config, `geometry:`, or use the method without it, `--method rowwise`",
+            hint="give the geometry in the config, `geometry:`, or use `--method rowwise`, which needs none",
         )
     _, rows, columns = stack.shape
     if rows < FEWEST_ROWS or columns < FEWEST_PIXELS:
@@ -136,7 +142,8 @@ def invert_synthesis(
         epoch = read_epoch([_intensity(stack, date) for date in entry.images], this)
         result = solve_epoch(this, epoch, seed=SEED)
         logger.info(
-            "%s: %.1f looks a pixel and date, noise %.2f of the expected, correlation range %.0f m, last step %.3f m",
+            "%s: %.1f looks a pixel and date, noise %.2f of the expected, correlation range %.0f m, "
+            "last step %.3f m",
             f"{entry.date:%Y%m%d}",
             epoch.pixel_looks,
             result.solution.noise,
@@ -174,7 +181,7 @@ def _flags(stack: Stack, dates: tuple[Date, ...]) -> NDArray[np.uint8]:
 
 
 def _zero(height: Float, flags: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """An entry that is the reference itself."""
+    """Make an entry that is the reference itself."""
     zero = np.zeros(height.shape)
     flags = flags | np.where(np.isfinite(height), 0, np.uint8(Flag.NODATA)).astype(np.uint8)
     out = np.where(withheld(flags), np.nan, zero)

@@ -200,7 +200,7 @@ class Problem:
         return np.asarray(self.interpolation @ nodes.ravel()).reshape(self.scene.knots)
 
     def derivatives(self, out: Rendered) -> tuple[sp.csr_array, sp.csr_array]:
-        """Derivatives of the energies by the nodes."""
+        """Differentiate the energies by the nodes."""
         assert out.by_change is not None
         assert out.by_brightness is not None
         if self.interpolation is None:
@@ -249,7 +249,9 @@ class Problem:
             robust = 1.0 if k == 0 else 1 / (1 + (ratio - fit[:, None]) ** 2 / (4 * variance * state.noise))
             w = weight * robust
             total = w.sum(axis=1)
-            fit = smooth_along_rows((w * ratio).sum(axis=1) / np.maximum(total, 1e-12), total, self.scene.block[0])
+            fit = smooth_along_rows(
+                (w * ratio).sum(axis=1) / np.maximum(total, 1e-12), total, self.scene.block[0]
+            )
         return fit
 
     def residual(self, out: Rendered, gain: Float, merge: sp.csr_array | None) -> tuple[Float, Float]:
@@ -257,9 +259,9 @@ class Problem:
         use = self.usable(out)
         y = np.where(use, self.measured.energy, 0.0).ravel()
         m = np.where(use, np.exp(gain)[:, None] * out.energy + self.measured.floor, 0.0).ravel()
-        n = use.ravel() * self.dark
+        n = np.asarray(use.ravel() * self.dark)
         if merge is not None:
-            y, m, n = merge @ y, merge @ m, merge @ n
+            y, m, n = (np.asarray(merge @ v) for v in (y, m, n))
         base = m + np.maximum(n, 1e-3 * self.dark)
         return np.log((y + np.maximum(n, 1e-3 * self.dark)) / base), base
 
@@ -321,7 +323,9 @@ def _linearise(
     )
 
 
-def _objective(problem: Problem, state: State, merge: sp.csr_array | None, priors: list[Prior], variance: Float) -> float:
+def _objective(
+    problem: Problem, state: State, merge: sp.csr_array | None, priors: list[Prior], variance: Float
+) -> float:
     out = problem.scene.render(
         problem.on_knots(state.change), problem.on_knots(state.brightness), derivatives=False
     )
@@ -356,7 +360,14 @@ def initial_state(problem: Problem, change: Float | None = None, spread: float |
     shape = problem.field.shape
     width = 4 * problem.unit if spread is None else spread
     d = np.zeros(shape) if change is None else np.array(change, dtype=np.float64)
-    return State(d, np.zeros(shape), np.full(shape, width), np.full(shape, BRIGHT_START), 1.0, np.zeros(problem.scene.blocks[0]))
+    return State(
+        d,
+        np.zeros(shape),
+        np.full(shape, width),
+        np.full(shape, BRIGHT_START),
+        1.0,
+        np.zeros(problem.scene.blocks[0]),
+    )
 
 
 def _learn(problem: Problem, state: State, samples: Float, step: int) -> tuple[Float, Float]:
@@ -404,7 +415,11 @@ def _rescale(linear: _Linear, samples: Float, noise: float) -> float:
 
 
 def refine(
-    problem: Problem, state: State, pyramid: tuple[tuple[int, int, int], ...] = PYRAMID, *, learn_from: int = 0
+    problem: Problem,
+    state: State,
+    pyramid: tuple[tuple[int, int, int], ...] = PYRAMID,
+    *,
+    learn_from: int = 0,
 ) -> Solution:
     """Gauss–Newton from coarse to fine blocks, the envelope and the noise learned on the way.
 
@@ -432,10 +447,15 @@ def refine(
         for k in range(number):
             out = problem.scene.render(problem.on_knots(state.change), problem.on_knots(state.brightness))
             state.gain = problem.gains(out, state, problem.variance(out))
-            priors = [Prior(problem.field, state.envelope), Prior(problem.bright_field, state.brightness_envelope)]
+            priors = [
+                Prior(problem.field, state.envelope),
+                Prior(problem.bright_field, state.brightness_envelope),
+            ]
             linear = _linearise(problem, state, out, merge, priors)
             x = linear.solver.solve(linear.right)
-            step_d = np.clip(x[:n].reshape(state.change.shape) - state.change, -problem.longest, problem.longest)
+            step_d = np.clip(
+                x[:n].reshape(state.change.shape) - state.change, -problem.longest, problem.longest
+            )
             step_b = np.clip(x[n:].reshape(state.change.shape) - state.brightness, -0.5, 0.5)
             variance = _merged_variance(problem, out, merge) * state.noise
             here = _objective(problem, state, merge, priors, variance)
@@ -452,7 +472,9 @@ def refine(
             samples = linear.solver.samples(ENVELOPE_SAMPLES, problem.rng)
             if len(steps) > 2:
                 state.noise = _rescale(linear, samples, state.noise)
-            state.envelope, state.brightness_envelope = _learn(problem, state, samples, len(steps) - 1 + learn_from)
+            state.envelope, state.brightness_envelope = _learn(
+                problem, state, samples, len(steps) - 1 + learn_from
+            )
             if k >= 2 and steps[-1] < CONVERGED * problem.unit:
                 break
     return _posterior(problem, state, tuple(steps))

@@ -23,7 +23,7 @@ FEWEST_BLOCKS = 30
 
 
 def looks_of_log_variance(variance: float) -> float:
-    """Looks ``L`` of a Gamma variable whose logarithm has this variance: ``ψ'(L) = variance``.
+    """Find the looks ``L`` of a Gamma variable whose logarithm has this variance: ``ψ'(L) = variance``.
 
     Parameters
     ----------

@@ -25,8 +25,8 @@ def _second_difference(n: int, spacing: float) -> sp.csr_array:
     """``-∂²`` with reflecting ends."""
     if n == 1:
         return sp.csr_array((1, 1))
-    d = sp.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n)) / spacing
-    return sp.csr_array(d.T @ d)
+    step = sp.csr_array((sp.eye_array(n - 1, n, k=1) - sp.eye_array(n - 1, n)) / spacing)
+    return sp.csr_array(step.T @ step)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ class Matern:
 
     def colour(self, white: Float) -> Float:
         """``K⁻¹`` times white noise of the field's shape; symmetric."""
-        return np.asarray(scipy.fft.idctn(scipy.fft.dctn(white, norm="ortho") / self.eigenvalues, norm="ortho"))
+        return np.asarray(
+            scipy.fft.idctn(scipy.fft.dctn(white, norm="ortho") / self.eigenvalues, norm="ortho")
+        )
 
     @property
     def log_determinant(self) -> float:

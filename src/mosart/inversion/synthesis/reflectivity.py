@@ -42,7 +42,9 @@ def smooth(image: Float, kernel: tuple[float, float], valid: NDArray[np.bool_] |
     if ok.all():
         return np.asarray(gaussian_filter(filled, kernel, mode="nearest"))
     share = gaussian_filter(ok.astype(np.float64), kernel, mode="nearest")
-    return np.where(share > 1e-3, gaussian_filter(filled, kernel, mode="nearest") / np.maximum(share, 1e-3), np.nan)
+    return np.where(
+        share > 1e-3, gaussian_filter(filled, kernel, mode="nearest") / np.maximum(share, 1e-3), np.nan
+    )
 
 
 def predict(image: Float, unit: Float, kernel: tuple[float, float]) -> Float:

@@ -14,8 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ...compiled import compiled
+from mosart.compiled import compiled
+
 from .ground import Ground
+from .nodes import RowNodes
 
 Float = NDArray[np.float64]
 
@@ -25,10 +27,10 @@ NARROWEST = 0.15
 
 
 @compiled
-def _render(  # noqa: PLR0912, PLR0915
-    height, offset, bend, rho, cross, doubt, step, sine, cosine, law, d, b, facets, rows_block, slant_block,
-    narrow, mode, energy, folded, doubtful, first, last, pointer, value_d, value_b,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 - a kernel
+    height, offset, bend, rho, cross, doubt, step, sine, cosine, law, d, b, facets, rows_block,
+    slant_block, narrow, mode, energy, folded, doubtful, first, last, pointer, value_d, value_b,
+):  # fmt: skip
     """Walk the facets of all rows. mode 0: energies and each block's range of knots; 1: derivatives."""
     rows, points = height.shape
     blocks, ranges = energy.shape
@@ -49,8 +51,7 @@ def _render(  # noqa: PLR0912, PLR0915
             a0 = 0
             wz = 0.0
         a1 = a0 + 1
-        if a1 > blocks - 1:
-            a1 = blocks - 1
+        a1 = min(a1, blocks - 1)
         # profile of this row
         for i in range(points):
             k = i // facets
@@ -114,7 +115,7 @@ def _render(  # noqa: PLR0912, PLR0915
                 hi = start
                 turned = True
             fold = turned or lo < far - 1e-6 or hi > beyond[i + 2] + 1e-6 or hi > 1e29
-            far = max(far, max(ra, rb))
+            far = max(far, ra, rb)
             width = max(hi - lo, 1e-6)
             k0 = int(np.floor(lo / slant_block))
             k1 = int(np.floor(hi / slant_block))
@@ -126,9 +127,7 @@ def _render(  # noqa: PLR0912, PLR0915
             fb = (i + 1 - knot_b * facets) / facets
             if mode == 1:
                 s = 0.5 * (s_[i] + s_[i + 1])
-                slope = (law * s / dp) + (1 - law) * (
-                    s * dp - 0.5 * (c_[i] + c_[i + 1]) * dr
-                ) / ds2
+                slope = (law * s / dp) + (1 - law) * (s * dp - 0.5 * (c_[i] + c_[i + 1]) * dr) / ds2
                 # derivatives by the change of the first point, of the second, of the one that shadows
                 ea = -full * slope * (1 - f0) + full * s_[i] * (1 - f0) / dp
                 eb = full * slope * (1 - f0) + full * s_[i + 1] * f0 / dp
@@ -214,7 +213,9 @@ def _render(  # noqa: PLR0912, PLR0915
 
 
 @compiled
-def _columns(first, last, pointer, knots, index):  # type: ignore[no-untyped-def]
+def _columns(  # type: ignore[no-untyped-def]
+    first, last, pointer, knots, index,
+):  # fmt: skip
     """Column (row of knots × knots + knot) of every stored derivative."""
     blocks, ranges = first.shape
     for a in range(blocks):
@@ -284,6 +285,11 @@ class Scene:
         return -(-len(self.ground.height) // self.block[0]), -(-self.ground.pixels // self.block[1])
 
     @property
+    def nodes(self) -> RowNodes:
+        """The knots, as nodes."""
+        return RowNodes(self.ground.knot_x, self.block[0], self.blocks[0])
+
+    @property
     def knots(self) -> tuple[int, int]:
         """Shape of the fields of change and brightness on the knots."""
         return self.blocks[0], self.ground.knots
@@ -313,15 +319,17 @@ class Scene:
         g = self.ground
         shape = self.blocks
         d = np.ascontiguousarray(change, dtype=np.float64)
-        b = np.zeros_like(d) if brightness is None else np.ascontiguousarray(brightness, dtype=np.float64)
+        b = np.zeros_like(d)
+        if brightness is not None:
+            b = np.ascontiguousarray(brightness, dtype=np.float64)
         energy, folded, doubtful = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         first, last = np.full(shape, 2**30, np.int64), np.full(shape, -1, np.int64)
         pointer = np.zeros(shape, np.int64)
         empty = np.zeros(1)
         flat = g.spacing * float(np.median(g.sine))
         fixed = (
-            g.height, g.offset, g.bend, self.reflectivity, self.cross, self.doubt, g.spacing, g.sine, g.cosine,
-            float(self.law), d, b, g.facets, self.block[0], self.block[1] * g.range_spacing,
+            g.height, g.offset, g.bend, self.reflectivity, self.cross, self.doubt, g.spacing, g.sine,
+            g.cosine, float(self.law), d, b, g.facets, self.block[0], self.block[1] * g.range_spacing,
             NARROWEST * flat,
         )  # fmt: skip
         _render(*fixed, 0, energy, folded, doubtful, first, last, pointer, empty, empty)
@@ -342,7 +350,7 @@ class Scene:
 
 
 def block_sums(image: Float, block: tuple[int, int]) -> Float:
-    """Sums over blocks of rows and pixels, NaN left out.
+    """Sum blocks of rows and pixels, NaN left out.
 
     Parameters
     ----------

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.special import gammaincinv, polygamma
 
-from ...compiled import compiled
+from mosart.compiled import compiled
+
 from .ground import Ground
+from .nodes import RowNodes
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -97,10 +99,10 @@ def scoring(new_looks: float, reference_looks: float) -> Scoring:
 
 
 @compiled
-def _edge_costs(
-    position, width, rho, depth, cap, cumulative, first_row, last_row, base, labels, most, lift, light, facets,
-    looks, match, fold, leave, dark, stiff, unit, out,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+def _edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kernel
+    position, width, rho, depth, cap, cumulative, first_row, last_row, base, labels, most, lift, light,
+    facets, looks, match, fold, leave, dark, stiff, unit, out,
+):  # fmt: skip
     """Cost of the ground between nodes e and e + 1 of a block row having changes base + labels.
 
     position, width, depth: pixels; lift, light: pixels of slant range, and of width, per metre.
@@ -153,7 +155,9 @@ def _edge_costs(
 
 
 @compiled
-def _min_sum(cost, azimuth, still, sweeps, ceiling, right, left, down, up):  # type: ignore[no-untyped-def]
+def _min_sum(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kernel
+    cost, azimuth, still, sweeps, ceiling, right, left, down, up,
+):  # fmt: skip
     """Min-sum belief propagation on (block row, node, label); messages are left in the last four."""
     blocks, edges, count, slopes = cost.shape
     most = slopes // 2
@@ -208,8 +212,10 @@ def _min_sum(cost, azimuth, still, sweeps, ceiling, right, left, down, up):  # t
 
 
 @compiled
-def _min_sum_about(cost, base, labels, weight, unit, still_cost, sweeps, ceiling, right, left, down, up):  # type: ignore[no-untyped-def]
-    """The same with labels relative to a solution that differs from node to node."""
+def _min_sum_about(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kernel
+    cost, base, labels, weight, unit, still_cost, sweeps, ceiling, right, left, down, up,
+):  # fmt: skip
+    """Do the same with labels relative to a solution that differs from node to node."""
     blocks, edges, count, slopes = cost.shape
     most = slopes // 2
     nodes = edges + 1
@@ -269,7 +275,9 @@ def _min_sum_about(cost, base, labels, weight, unit, still_cost, sweeps, ceiling
 
 
 @compiled
-def _sum_product(likelihood, base, labels, weight, unit, sweeps, right, left, down, up, mean, spread):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
+def _sum_product(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kernel
+    likelihood, base, labels, weight, unit, sweeps, right, left, down, up, mean, spread,
+):  # fmt: skip
     """Sum-product about a solution: marginal mean and standard deviation of every node."""
     blocks, edges, count, slopes = likelihood.shape
     most = slopes // 2
@@ -371,6 +379,11 @@ class Matching:
         return -(-len(self.ground.height) // self.rows_block), self.ground.knots
 
     @property
+    def nodes(self) -> RowNodes:
+        """The nodes."""
+        return RowNodes(self.ground.knot_x, self.rows_block, self.shape[0])
+
+    @property
     def unit(self) -> float:
         """Height that moves ground by a range pixel, metres."""
         return self.ground.range_spacing / float(np.median(self.ground.cosine))
@@ -387,9 +400,7 @@ class Matching:
     @cached_property
     def cumulative(self) -> Float:
         """Cumulative intensity of the rows, from zero."""
-        return np.concatenate(
-            [np.zeros((len(self.intensity), 1)), np.cumsum(self.intensity, axis=1)], axis=1
-        )
+        return np.concatenate([np.zeros((len(self.intensity), 1)), np.cumsum(self.intensity, axis=1)], axis=1)
 
     def costs(self, base: Float, labels: Float, most: int, gain: Float32 | None = None) -> Float32:
         """Costs of all edges: (block row, edge, label, slope), nats."""
@@ -450,9 +461,7 @@ def global_search(
     return np.asarray(labels[belief.argmin(axis=2)])
 
 
-def narrow(
-    matching: Matching, change: Float, half: float, step: float, gain: Float32 | None = None
-) -> Float:
+def narrow(matching: Matching, change: Float, half: float, step: float, gain: Float32 | None = None) -> Float:
     """Search finer labels about a solution.
 
     Parameters
@@ -507,9 +516,10 @@ def polish(
     cost = matching.costs(change, labels, len(labels) - 1, gain)
     cost -= cost.min(axis=(2, 3), keepdims=True)
     mean, spread = np.empty(matching.shape), np.empty(matching.shape)
+    right, left, down, up = _messages((*matching.shape, len(labels)), 1.0)
     _sum_product(
-        np.exp(-cost), change, labels, SLOPE_AZIMUTH, matching.unit, SWEEPS // 2,
-        *_messages((*matching.shape, len(labels)), 1.0), mean, spread,
+        np.exp(-cost), change, labels, SLOPE_AZIMUTH, matching.unit, SWEEPS // 2, right, left, down, up,
+        mean, spread,
     )  # fmt: skip
     return mean, spread
 
@@ -615,7 +625,7 @@ def brightness(matching: Matching, change: Float) -> Float:
         return np.asarray(gaussian_filter(by_node(matching, np.where(laid.good, f, 0.0)).sum((1, 3)), sigma))
 
     new = window(laid.energy)
-    old = window(matching.reflectivity * np.maximum(laid.width, 0))
+    old = window(matching.reflectivity.astype(np.float64) * np.maximum(laid.width, 0))
     fill = 0.05 * float(np.median(old))
     b = np.log((new + fill) / (old + fill))
     b *= b**2 / (b**2 + BRIGHT_NOISE**2)
@@ -684,7 +694,7 @@ class Start:
 
 
 def with_brightness(matching: Matching, b: Float) -> Matching:
-    """The same with a changed reflectivity."""
+    """Change the reflectivity."""
     fine = on_points(matching, b)
     gain = np.exp(0.5 * (fine[:, 1:] + fine[:, :-1]))
     return replace(matching, reflectivity=(matching.reflectivity * gain).astype(np.float32))

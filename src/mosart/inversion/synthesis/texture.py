@@ -1,8 +1,9 @@
-"""Kept or new rock: does the new image repeat the reference's texture under the change found?"""
+"""Kept or new rock: whether the new image repeats the reference's texture under the change found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter, label
 from .search import Matching, by_node, lay
 
 Float = NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Window of the regression, nodes (Gaussian σ).
 WINDOW = 2.5
@@ -54,7 +56,7 @@ class Texture:
     lost: NDArray[np.bool_]
 
 
-def _pad(edges: Float) -> Float:
+def _pad(edges: NDArray[Scalar]) -> NDArray[Scalar]:
     return np.concatenate([edges, edges[:, -1:]], axis=1)
 
 
@@ -84,7 +86,9 @@ def regress_texture(matching: Matching, change: Float, still: NDArray[np.bool_])
     weight = by_node(matching, np.where(laid.good, np.minimum(laid.pixels, 1.5), 0.0))
     count = weight.sum(axis=(1, 3))
     dark = DARK * float(np.median(matching.intensity))
-    new = np.log((np.maximum(laid.energy, 0) + dark * np.abs(laid.pixels) + 1e-12) / np.maximum(laid.width, 1e-3))
+    new = np.log(
+        (np.maximum(laid.energy, 0) + dark * np.abs(laid.pixels) + 1e-12) / np.maximum(laid.width, 1e-3)
+    )
     old = np.log(np.maximum(matching.reflectivity, 1e-12))
 
     def inside(f: Float) -> Float:
@@ -106,7 +110,13 @@ def regress_texture(matching: Matching, change: Float, still: NDArray[np.bool_])
     few = number < FEWEST * usual
     slope, error, few = _pad(slope), _pad(error), _pad(few)
     good = still & ~few
-    unit = float(np.median(slope[good])) if good.sum() > 30 else float(np.median(slope[~few])) if (~few).any() else 1.0
+    unit = (
+        float(np.median(slope[good]))
+        if good.sum() > 30
+        else float(np.median(slope[~few]))
+        if (~few).any()
+        else 1.0
+    )
     unit = max(unit, 0.05)
     slope, error = slope / unit, error / unit
     untold = few | (error > MOST_ERROR)
