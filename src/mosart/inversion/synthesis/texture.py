@@ -16,7 +16,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Window of the regression, nodes (Gaussian σ).
 WINDOW = 2.5
-#: Regression slope, in units of still ground's, below which the texture is new. Kept rock has 0.65 to
+#: Regression slope, in units of still ground's, below which (by a standard error) the texture is new. Kept rock has 0.65 to
 #: 1.2, new rock -0.1 to 0.55 (simulations); between them both errors are rare.
 KEPT = 0.57
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
@@ -120,7 +120,7 @@ def regress_texture(matching: Matching, change: Float, still: NDArray[np.bool_])
     unit = max(unit, 0.05)
     slope, error = slope / unit, error / unit
     untold = few | (error > MOST_ERROR)
-    lost = gaussian_filter(((slope < KEPT) & ~untold).astype(np.float64), 1.0) > 0.5
+    lost = gaussian_filter(((slope + error < KEPT) & ~untold).astype(np.float64), 1.0) > 0.5
     for value, least in ((True, LEAST_LOST), (False, LEAST_KEPT)):
         patches, _ = label(lost == value)
         small = np.bincount(patches.ravel()) < least
