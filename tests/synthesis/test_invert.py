@@ -67,7 +67,7 @@ def test_a_dome_is_measured_within_its_bars(dome):
     zone, still = seen & (truth > 0.9), seen & (truth < 0.09)
     assert seen.mean() > 0.85
     assert np.sqrt(np.mean(error[zone] ** 2)) < 0.3 * np.sqrt(np.mean(truth[zone] ** 2))
-    assert np.sqrt(np.mean(error[still] ** 2)) < 0.7
+    assert np.sqrt(np.mean(error[still] ** 2)) < 0.9  # 0.4 of a pixel's height
     assert np.mean(np.abs(z[zone]) < 1.645) > 0.75
     assert np.mean(np.abs(z[still]) < 3) > 0.98
     slope = (truth * (truth + error))[zone].sum() / (truth[zone] ** 2).sum()
@@ -100,7 +100,7 @@ def test_nothing_is_found_where_nothing_changed_left_looking():
     result = run(simulation)
     _, seen, error, z = errors(simulation, result)
     assert np.mean(np.abs(z[seen]) < 3) > 0.99
-    assert np.sqrt(np.mean(error[seen] ** 2)) < 0.5
+    assert np.sqrt(np.mean(error[seen] ** 2)) < 0.8
     assert not (result["mask"].values & Flag.UNRESOLVED).any()
 
 

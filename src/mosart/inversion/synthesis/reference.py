@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,10 @@ from .ground import Ground, ground_from_radar
 from .law import Law, estimate_law
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
+from .registration import Shift, measure_shift
 from .render import Scene, azimuth_slope_term, block_sums
+
+logger = logging.getLogger(__name__)
 
 Float = NDArray[np.float64]
 
@@ -69,6 +73,8 @@ class Reference:
         Mean intensity, gains removed.
     floor : float
         Intensity that the receiver's noise adds.
+    shift : Shift
+        Of the image against the DEM; taken out where it is believed.
     """
 
     scene: Scene
@@ -83,6 +89,7 @@ class Reference:
     dates: int
     mean: Float
     floor: float
+    shift: Shift
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -164,6 +171,7 @@ def learn_reference(
     gains = [date_gain(s, first, READING_BLOCK[0], 32.0 if np.isnan(looks) else looks) for s in reading]
     balanced = [mean_intensity([i], [g]) for i, g in zip(images, gains)]
     mean = mean_intensity(images, gains)
+    ground, shift = _moved_to_image(mean, ground)
     law = estimate_law(mean, ground, READING_BLOCK)
     doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
     if water is not None and water.any():
@@ -183,6 +191,8 @@ def learn_reference(
     )
     scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt.astype(np.float32))
     search, _ = ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)
+    if shift.believed:
+        search = _move(search, shift)
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
@@ -203,7 +213,31 @@ def learn_reference(
         len(images),
         mean,
         floor,
+        shift,
     )
+
+
+def _move(ground: Ground, shift: Shift) -> Ground:
+    """Put the ground where the image shows it."""
+    return replace(ground, offset=ground.offset + shift.pixels * ground.range_spacing)
+
+
+def _moved_to_image(mean: Float, ground: Ground) -> tuple[Ground, Shift]:
+    """Measure the shift between DEM and image, and take it out where it is believed."""
+    one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
+    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), 0 * one)
+    shift = measure_shift(mean, pixels.render(np.zeros(pixels.knots), derivatives=False).energy)
+    if not shift.believed:
+        return ground, shift
+    step = ground.range_spacing
+    logger.warning(
+        "the image lies %.2f ± %.2f m of slant range beyond where the DEM puts it, as if the DEM were "
+        "%.1f m too high or shifted along the range: taken out",
+        shift.pixels * step,
+        shift.std * step,
+        shift.pixels * step / float(np.median(ground.cosine)),
+    )
+    return _move(ground, shift), shift
 
 
 def noise_floor(mean: Float, unit: Float) -> float:

@@ -16,8 +16,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Window of the regression, nodes (Gaussian σ).
 WINDOW = 2.5
-#: Regression slope, in units of still ground's, below which (by a standard error) the texture is new. Kept rock has 0.65 to
-#: 1.2, new rock -0.1 to 0.55 (simulations); between them both errors are rare.
+#: Regression slope, in units of still ground's, below which (by a standard error) the texture is new.
+#: Kept rock has 0.65 to 1.2, new rock -0.1 to 0.55 (simulations); between them both errors are rare.
 KEPT = 0.57
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
 MOST_LOG = 2.0
