@@ -38,9 +38,10 @@ LOST_LOCK = 1.3
 #: Ground around the changed part in which the search runs: metres of ground range and of azimuth, as
 #: multiples of the largest change found or of the lock.
 SEARCH_MARGIN = 2.0
-#: Variance added to every σ: (range pixels' heights)², what sub-node shape leaves; and the share of the
+#: Added to every σ: a tenth of a range pixel as height, which coregistration leaves (a uniform change
+#: cannot be told from a range misregistration) and sub-node shape too; and the share of the
 #: change itself, what geometry and law leave.
-LEAST_SIGMA, SHARE_SIGMA = 0.05, 0.01
+LEAST_SIGMA, SHARE_SIGMA = 0.1, 0.01
 #: Nodes that must have moved before a change is looked at more closely.
 FEWEST_MOVED = 4
 

@@ -31,8 +31,10 @@ READING_BLOCK = (4, 8)
 #: ones share their reference noise, larger ones lose the texture that tells displacement.
 BLOCK_SIGMAS = 3.5
 LARGEST_BLOCK = (4, 8)
-#: Pixels on flat ground between two nodes of the refinement, and of the search.
-NODE_PIXELS, SEARCH_PIXELS = 8, 4
+#: Pixels on flat ground between two nodes of the search; and between those of the refinement: two blocks,
+#: at most eight pixels.
+SEARCH_PIXELS = 4
+NODE_BLOCKS, NODE_PIXELS = 2, 8
 #: Share of the median below which the reference does not light the ground.
 UNLIT = 0.1
 #: Pixels at a shadow's edge that the DEM may have wrong, and fewest pixels that tell the noise floor.
@@ -173,14 +175,10 @@ def learn_reference(
     mean = mean_intensity(images, gains)
     ground, shift = _moved_to_image(mean, ground)
     law = estimate_law(mean, ground, READING_BLOCK)
-    doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
-    if water is not None and water.any():
-        doubt |= onto_facets(water.astype(np.float64), ground) > 0.25
-    if np.isnan(mean).any():
-        doubt |= onto_facets(np.isnan(mean).astype(np.float64), ground) > 0.5
+    doubt = _doubt(ground, mean, water)
     one = np.ones(doubt.shape, np.float32)
     cross = azimuth_slope_term(ground)
-    pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt.astype(np.float32))
+    pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt)
     unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
     floor = noise_floor(mean, unit)
     kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
@@ -189,7 +187,13 @@ def learn_reference(
         int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
         int(np.clip(round(BLOCK_SIGMAS * kernel[1]), 2, LARGEST_BLOCK[1])),
     )
-    scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt.astype(np.float32))
+    nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
+    if nodes != NODE_PIXELS:
+        ground, _ = ground_from_radar(height, frame, knot_pixels=nodes)
+        if shift.believed:
+            ground = _move(ground, shift)
+        doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
+    scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
     search, _ = ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)
     if shift.believed:
         search = _move(search, shift)
@@ -215,6 +219,16 @@ def learn_reference(
         floor,
         shift,
     )
+
+
+def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Facets that are not known to be ground with a reflectivity: DEM gaps, water, gaps of the image."""
+    doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
+    if water is not None and water.any():
+        doubt |= onto_facets(water.astype(np.float64), ground) > 0.25
+    if np.isnan(mean).any():
+        doubt |= onto_facets(np.isnan(mean).astype(np.float64), ground) > 0.5
+    return doubt.astype(np.float32)
 
 
 def _move(ground: Ground, shift: Shift) -> Ground:
