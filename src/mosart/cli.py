@@ -275,10 +275,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 done; 2 wrong usage or refused input, with nothing written; 1 failed on the way; 130 and
         143 stopped by the user or the system.
     """
-    # One thread of a linear-algebra library in each of our own; they read this when numpy is loaded.
-    if "numpy" not in sys.modules:
-        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-            os.environ[name] = "1"
     words = join_numbers(sys.argv[1:] if arguments is None else arguments)
     try:
         _stop_on_sigterm()
@@ -310,12 +306,12 @@ def explain(error: BaseException) -> tuple[str, int]:
     code : int
         Exit code.
     """
-    if isinstance(error, CycloptsError):
-        return f"mosart: {_usage(error)}", EXIT_REFUSED
-    if isinstance(error, MosartError):
-        return f"mosart: {error}", EXIT_REFUSED if isinstance(error, InputError) else EXIT_FAILED
+    if isinstance(error, CycloptsError | InputError):
+        return f"mosart: {_refused(error)}", EXIT_REFUSED
     if isinstance(error, KeyboardInterrupt):
         return "mosart: stopped; products of an earlier run are as they were", 128 + signal.SIGINT
+    if isinstance(error, MosartError):
+        return f"mosart: {error}", EXIT_FAILED
     if isinstance(error, MemoryError):
         return "mosart: out of memory; give fewer `workers`, or a smaller `crop`", EXIT_FAILED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
@@ -324,7 +320,9 @@ def explain(error: BaseException) -> tuple[str, int]:
     return f"{lines}\nmosart: this is a bug in MoSARt; please report it with the lines above", EXIT_FAILED
 
 
-def _usage(error: CycloptsError) -> str:
+def _refused(error: CycloptsError | InputError) -> str:
+    if isinstance(error, InputError):
+        return str(error) if error.hint else f"{error}\n  what to do: correct this and run again"
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ValidationError):
         return str(refusal(cause))

@@ -174,8 +174,9 @@ def check_geometry(stack: Stack, path: Path) -> None:
     if not stack.has_lonlat or rows < 3 or columns < 3:
         return
     chosen = np.unique(np.linspace(0, rows - 1, SAMPLED_ROWS).astype(int))
-    sample = stack.dataset[["longitude", "latitude", "height"]].isel(azimuth=chosen).compute()
-    lon, lat, height = (sample[name].values for name in ("longitude", "latitude", "height"))
+    planes = [stack.dataset[name].data for name in ("longitude", "latitude", "height")]
+    # Row by row, as slices: of those, unlike of a list, no more is read than is asked for.
+    lon, lat, height = compute(*(da.concatenate([plane[i : i + 1] for i in chosen]) for plane in planes))
     if not np.isfinite(lon).any() or not np.isfinite(height).any():
         return
     if np.nanmax(height) - np.nanmin(height) <= 1.0:
@@ -183,6 +184,27 @@ def check_geometry(stack: Stack, path: Path) -> None:
     pixel = _pixel(lon)
     if pixel and _spread(lon, 0) < 0.01 * pixel and _spread(lat, 1) < 0.01 * pixel:
         raise geocoded(path, "longitude that depends on the column alone, latitude on the row alone")
+
+
+def warn_of_datum(stack: Stack, path: Path) -> None:
+    """Warn where a file does not say what its heights count from, or when the DEM was made.
+
+    Parameters
+    ----------
+    stack : Stack
+        With its attributes.
+    path : Path
+        The file, for the message.
+    """
+    attrs = stack.dataset.attrs
+    if attrs["dem_vertical_datum"] == "unknown":
+        log.warning(
+            "%s: the vertical datum of the DEM is unknown: heights are taken as metres above the ellipsoid "
+            "(those above a geoid move the map by some metres, and the change not at all)",
+            path,
+        )
+    if attrs["dem_date"] == "unknown":
+        log.info("%s: the date of the DEM is unknown", path)
 
 
 def _pixel(lon: NDArray[np.float64]) -> float:

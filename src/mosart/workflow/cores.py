@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 import dask
 from dask.system import cpu_count
-
-logger = logging.getLogger(__name__)
-
-#: Variables that the linear-algebra libraries read when they are loaded.
-BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+from threadpoolctl import threadpool_limits
 
 
 def available_cores() -> int:
@@ -31,19 +25,11 @@ def available_cores() -> int:
     return max(1, cores)
 
 
-def single_blas_thread() -> None:
-    """Ask the linear-algebra libraries for one thread each; of use only before numpy is loaded.
-
-    Our own threads work on tiles: a library that starts as many again for each of them makes them all
-    slower. Called by the command line alone, since it changes the process's environment.
-    """
-    for name in BLAS_VARIABLES:
-        os.environ[name] = "1"
-
-
 @contextmanager
 def working_threads(workers: int | None) -> Iterator[int]:
     """Run dask on threads, with one thread of a linear-algebra library in each, inside a ``with`` block.
+
+    A library that starts as many threads again for each of ours makes them all slower.
 
     Parameters
     ----------
@@ -58,18 +44,6 @@ def working_threads(workers: int | None) -> Iterator[int]:
     count = workers or available_cores()
     with (
         dask.config.set(scheduler="threads" if count > 1 else "synchronous", num_workers=count),
-        _one_blas_thread(),
+        threadpool_limits(limits=1),
     ):
         yield count
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    try:
-        threadpool_limits = import_module("threadpoolctl").threadpool_limits
-    except ImportError:  # the command line has set the variables; in a script they are the user's
-        logger.debug("threadpoolctl is not installed: BLAS threads are as the environment sets them")
-        yield
-        return
-    with threadpool_limits(limits=1):
-        yield
