@@ -235,7 +235,7 @@ def _new_rock(
     d = scene.nodes.resample(best.change, matching.nodes)
     error = scene.nodes.resample(std, matching.nodes)
     still = np.abs(d) < np.maximum(matching.unit, 2 * error)
-    texture = regress_texture(matching, d, still)
+    texture = regress_texture(matching, d, still, np.abs(d) > np.maximum(matching.unit, 3 * error))
     lost = matching.nodes.resample(texture.lost.astype(np.float64), scene.nodes) > 0.5
     return texture, lost
 

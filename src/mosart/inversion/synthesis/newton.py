@@ -12,7 +12,7 @@ from .gains import smooth_along_rows
 from .noise import MAD
 from .prior import Matern, Prior, learn_envelope
 from .render import Rendered, Scene
-from .solver import Solver, make_solver
+from .solver import Direct, Solver, make_solver
 
 Float = NDArray[np.float64]
 
@@ -48,6 +48,8 @@ BRIGHT_FLOOR, BRIGHT_CEILING, BRIGHT_LEAST, BRIGHT_START = 0.003, 2.0, 0.001, 0.
 BRIGHT_RANGE = 2.0
 #: Slope of the envelope (height / correlation range) up to which ground counts as still for the gains.
 STILL_SLOPE = 0.0125
+#: Unknowns up to which the evidence is computed: it takes a factorisation.
+EVIDENCE_UNKNOWNS = 30_000
 #: Posterior samples for the envelope, and for the final σ.
 ENVELOPE_SAMPLES, FINAL_SAMPLES = 8, 24
 
@@ -110,7 +112,7 @@ class Solution:
     noise : float
         Variance of the standardised residuals before rescaling.
     evidence : float
-        Laplace approximation of the log evidence; NaN with the iterative solver.
+        Laplace approximation of the log evidence; NaN where there are too many unknowns for it.
     steps : tuple of float
         Root-mean-square step of every iteration, metres.
     """
@@ -493,6 +495,8 @@ def _posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solu
     both = np.mean(d * b, axis=0) / np.sqrt(np.maximum(var_d * var_b, 1e-30))
     evidence = float("nan")
     determinant = linear.solver.log_determinant()
+    if determinant is None and problem.solver == "auto" and 2 * n <= EVIDENCE_UNKNOWNS:
+        determinant = Direct(linear.weighted, priors).log_determinant()
     if determinant is not None:
         z = linear.standard[linear.used]
         huber = np.where(np.abs(z) < HUBER, 0.5 * z**2, HUBER * np.abs(z) - 0.5 * HUBER**2).sum()

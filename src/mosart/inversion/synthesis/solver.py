@@ -18,9 +18,9 @@ from .prior import Prior
 
 Float = NDArray[np.float64]
 
-#: Unknowns up to which a factorisation is faster than conjugate gradients (fill grows as n log n,
-#: its cost as n^1.5: measured break-even on the matrices of 2 × 10⁴ nodes).
-DIRECT_UNKNOWNS = 12_000
+#: Unknowns up to which a factorisation is faster than conjugate gradients: measured, at 10⁴ it takes
+#: more than twice as long, samples included.
+DIRECT_UNKNOWNS = 3_000
 
 #: Relative residual at which conjugate gradients stop: a tenth of a per cent of the step, far below σ.
 TOLERANCE = 1e-4

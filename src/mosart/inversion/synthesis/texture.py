@@ -16,7 +16,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Window of the regression, nodes (Gaussian σ).
 WINDOW = 2.5
-#: Regression slope, in units of still ground's, below which (by a standard error) the texture is new.
+#: Regression slope, in units of still ground's, below which (by half a standard error) the texture is new.
 #: Kept rock has 0.65 to 1.2, new rock -0.1 to 0.55 (simulations); between them both errors are rare.
 KEPT = 0.57
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
@@ -30,8 +30,11 @@ FEWEST = 0.25
 MOST_ERROR = 0.25
 #: Smallest patches that are believed: withheld, and given inside withheld ones, nodes.
 LEAST_LOST, LEAST_KEPT = 8, 60
+#: Standard errors by which a slope must be too low; share of still ground on which the test must tell
+#: for its silence elsewhere to mean something.
+ERRORS, WORKS = 0.5, 0.7
 #: Nodes by which a withheld patch grows: the window has blurred its edge.
-GROW = 2
+GROW = 3
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ def _pad(edges: NDArray[Scalar]) -> NDArray[Scalar]:
     return np.concatenate([edges, edges[:, -1:]], axis=1)
 
 
-def regress_texture(matching: Matching, change: Float, still: NDArray[np.bool_]) -> Texture:
+def regress_texture(
+    matching: Matching, change: Float, still: NDArray[np.bool_], moved: NDArray[np.bool_]
+) -> Texture:
     """Regress the new log reflectivity on the reference's *inside* the nodes' cells.
 
     Parameters
@@ -72,6 +77,8 @@ def regress_texture(matching: Matching, change: Float, still: NDArray[np.bool_])
     still : ndarray (block row, node) bool
         Ground that has not moved: the slope there is what a kept texture gives (noise in the reference
         attenuates it).
+    moved : ndarray (block row, node) bool
+        Ground that has: where the test works on still ground, what it cannot tell here is withheld.
 
     Returns
     -------
@@ -120,7 +127,10 @@ def regress_texture(matching: Matching, change: Float, still: NDArray[np.bool_])
     unit = max(unit, 0.05)
     slope, error = slope / unit, error / unit
     untold = few | (error > MOST_ERROR)
-    lost = gaussian_filter(((slope + error < KEPT) & ~untold).astype(np.float64), 1.0) > 0.5
+    new_rock = (slope + ERRORS * error < KEPT) & ~untold
+    if good.any() and float(untold[still].mean()) < 1 - WORKS:
+        new_rock |= untold & moved
+    lost = gaussian_filter(new_rock.astype(np.float64), 1.0) > 0.5
     for value, least in ((True, LEAST_LOST), (False, LEAST_KEPT)):
         patches, _ = label(lost == value)
         small = np.bincount(patches.ravel()) < least
