@@ -161,3 +161,12 @@ def test_an_unknown_azimuth_spacing_is_refused(dome):
     frame = dataclasses.replace(simulation.frame, azimuth_spacing=float("nan"))
     with pytest.raises(InputError, match="azimuth spacing"):
         invert_synthesis(simulation.stack, BEFORE, (ENTRY,), Options(frame=frame))
+
+
+def test_reversed_rows_give_the_same_result(dome):
+    simulation, result = dome
+    turned = Stack(simulation.stack.dataset.isel(azimuth=slice(None, None, -1)))
+    other = run(simulation, turned)
+    difference = other["elevation_change"].values[::-1] - result["elevation_change"].values
+    relative = difference / result["elevation_change_std"].values
+    assert np.sqrt(np.nanmean(relative**2)) < 1 / 3
