@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from mosart.change import ElevationChange
-from mosart.mapgrid import MapGrid
+from mosart.geocoding.mapgrid import MapGrid
 from mosart.masks import MASK_ATTRS, Flag
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mosart.areas import Areas, read_areas
 from mosart.change import ElevationChange
-from mosart.geocode import geocode
+from mosart.geocoding import geocode
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.io.tables import write_table
 from mosart.masks import MASK_ATTRS, Flag

@@ -15,7 +15,7 @@ from mosart.areas import Areas
 from mosart.areas.grid import map_crs
 from mosart.change import ElevationChange
 from mosart.errors import InputError
-from mosart.ground import metres_per_degree
+from mosart.geometry.ground import metres_per_degree
 from mosart.report.view import View, view_of
 
 Floats = NDArray[np.float64]
