@@ -1,10 +1,11 @@
 # make demo   installs what a user needs and runs the whole chain on a simulated crater
 # make test   installs everything else and runs the linters, the type checker and the tests
+# make test-clients   opens the demo's products with MintPy, bowser and QGIS, in environments of their own
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test lint lock benchmarks clean
+.PHONY: install demo test test-clients browser lint lock benchmarks clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -31,8 +32,19 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -n 2
+
+# Where it cannot be had, the tests in the browser are left out, and say so; with CI set they fail.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	|| { test "$$(id -u)" = 0 && test -e /etc/debian_version \
+	     && apt-get -qq update >/dev/null 2>&1 \
+	     && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null 2>&1; } \
+	|| echo "no Chromium: the tests in the browser are left out (apt-get install chromium)"
+
+test-clients: demo
+	CLIENTS=$(CURDIR)/.clients PYTHON=$(PYTHON) sh clients/run.sh demo/products
 
 benchmarks: .venv/.dev
 	$(BIN)/python benchmarks/against_original.py
@@ -40,8 +52,8 @@ benchmarks: .venv/.dev
 # Needs uv; run it after a change of the dependencies in pyproject.toml.
 lock:
 	uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -o requirements/dev.txt
-	uv pip compile pyproject.toml --group build --constraint requirements/dev.txt $(LOCK) -o requirements/base.txt
+	uv pip compile pyproject.toml --extra report --group build --constraint requirements/dev.txt $(LOCK) -o requirements/base.txt
 LOCK := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header --no-strip-extras --quiet
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .clients demo build dist

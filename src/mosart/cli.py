@@ -1,4 +1,4 @@
-"""The command line: ``mosart demo | init | check | run | info | simulate``.
+"""The command line: ``mosart demo | init | check | run | report | export | compare | info | simulate``.
 
 It is made of the typed config itself by cyclopts. The other library that takes pydantic models as they are,
 tyro, was tried on the same model: its unions read worse in ``--help``, its nested options lose their prefix
@@ -41,7 +41,9 @@ app = App(
 
     `mosart check config.yaml` — everything a run needs, checked before work starts
 
-    `mosart run config.yaml` — the run: maps, uncertainty, time series, volumes, figures
+    `mosart run config.yaml` — the run: maps, uncertainty, time series, volumes, figures, a page to look at
+
+    `mosart compare OUT lidar_difference.tif` — how far the result is from another run, or from lidar
 
     Every key of the config is an option too, and an option wins over the file.
     """,
@@ -55,6 +57,8 @@ Options = Annotated[Config | None, Parameter(name="*")]
 ConfigFile = Annotated[
     Path | None, Parameter(help="YAML file, as `mosart init` writes it; options win over it.")
 ]
+
+Products = Annotated[Path, Parameter(help="Folder that `mosart run` left its products in (`out`).")]
 
 
 @app.command
@@ -127,6 +131,95 @@ def init(
 
     write_config((options or Config()).anchored(Path.cwd()), config)
     _say(f"{config} is written. Look through it, then: mosart run {config}")
+
+
+@app.command
+def report(folder: Products, /) -> None:
+    """Make `report.html` again from the products of a run: one page with all results, to look at offline.
+
+    Needs the extra: pip install 'mosart[report]'.
+
+    **Example**
+
+    `mosart report OUT`
+    """
+    from .workflow.log import Talk, recorded
+    from .workflow.outputs import make_report
+
+    with recorded(Talk()):
+        page = make_report(folder)
+    _say(f"{page} is written. Open it in a browser; it needs no network.")
+
+
+@app.command
+def export(
+    folder: Products,
+    /,
+    *,
+    to: Annotated[
+        Literal["mintpy", "qgis", "bowser"],
+        Parameter(
+            help="mintpy: HDF5 files for view.py and tsview.py; qgis: styles and a project in the order of "
+            "time; bowser: its list of layers."
+        ),
+    ],
+) -> None:
+    """Write the products of a run for other software, into the run's folder.
+
+    A run does so itself; this is for products that were moved, or came from an earlier version.
+
+    **Examples**
+
+    `mosart export OUT --to mintpy`, then `view.py OUT/mintpy/timeseries.h5`
+
+    `mosart export OUT --to qgis`, then open OUT/mosart.qgz
+
+    `mosart export OUT --to bowser`, then `bowser run` in OUT
+    """
+    from .workflow.log import Talk, recorded
+    from .workflow.outputs import export as export_products
+
+    with recorded(Talk()):
+        written = export_products(folder, to)
+    _say("\n".join(["written:", *(f"  {path}" for path in written)]))
+
+
+@app.command
+def compare(
+    first: Products,
+    second: Annotated[
+        Path,
+        Parameter(help="Folder of another run, or a raster: later minus earlier surface, metres."),
+    ],
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder for comparison.csv and a picture of each date.")
+    ] = None,
+    date: Annotated[
+        str | None,
+        Parameter(help="YYYYMMDD; default: all that both runs have, the last one beside a raster."),
+    ] = None,
+) -> None:
+    """Compare a run's map with another run's, or with a difference of DEMs (lidar).
+
+    Prints the median, the NMAD and the RMSE of first minus second, and the share of the differences that
+    the error bars hold: of all cells, and of each area of the first run's config.
+
+    **Examples**
+
+    `mosart compare OUT OTHER`
+
+    `mosart compare OUT lidar_difference.tif --date 20190415 --out comparison`
+    """
+    from .io.names import parse_date
+    from .workflow.log import Talk, recorded
+    from .workflow.outputs import compare_results
+
+    day = None if date is None else parse_date(date)
+    with recorded(Talk()):
+        text = compare_results(first, second, out, date=day)
+    _say(text)
 
 
 @app.command

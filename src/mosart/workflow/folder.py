@@ -21,7 +21,9 @@ MANIFEST = ".mosart-products.json"
 STAGING = ".mosart-run-"
 _FOREIGN = re.compile(
     r"config\.yaml|radar\.nc|elevation_change\.nc|timeseries\.csv|volumes\.csv|mosart\.log"
-    r"|geotiff/[a-z_]+_\d{8}\.tif|figures/[a-z_0-9]+\.png"
+    r"|report\.html|mosart\.qgz|bowser_rasters\.json"
+    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[a-z_0-9]+\.png"
+    r"|mintpy/(timeseries|timeseriesStd|timeseriesRadar|timeseriesStdRadar|geometryGeo|geometryRadar)\.h5"
 )
 
 
@@ -111,6 +113,38 @@ class ProductFolder:
             and not {"..", "/", ""} & set(PurePosixPath(name).parts)
             and ":" not in name
         )
+
+    @contextmanager
+    def amended(self, pattern: str) -> Iterator[None]:
+        """Let products be made again, or others be added, inside a ``with`` block.
+
+        Parameters
+        ----------
+        pattern : str
+            Regular expression of their names.
+
+        Raises
+        ------
+        InputError
+            If a file of the user's own has such a name, or a run is at work here.
+        """
+        ours = self.products()
+        foreign = [name for name in self._named(pattern) if name not in ours]
+        if foreign:
+            raise InputError(
+                f"{self.path} holds files that MoSARt did not leave there: {', '.join(foreign)}",
+                expected="a folder without files of these names",
+                got=foreign[0],
+                hint="move these files away",
+            )
+        self._refuse_company(None)
+        try:
+            yield
+        finally:
+            self._write_list(sorted({*ours, *self._named(pattern)}), complete=True)
+
+    def _named(self, pattern: str) -> list[str]:
+        return [name for name in self._named_like_products() if re.fullmatch(pattern, name)]
 
     def _named_like_products(self) -> list[str]:
         found = (

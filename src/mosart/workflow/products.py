@@ -1,4 +1,4 @@
-"""The products of a run that are made from its result: map, GeoTIFFs, tables, figures."""
+"""The products of a run that are made from its result: map, GeoTIFFs, tables, figures, exports, page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from mosart.change import ElevationChange
 from mosart.errors import InputError
 from mosart.geocoding import geocode
 from mosart.inversion import despeckled
+from mosart.io.bowser import write_bowser
 from mosart.io.geotiff import write_geotiffs
+from mosart.io.mintpy_export import write_mintpy
 from mosart.io.netcdf import open_dataset, write_dataset
+from mosart.io.qgis import write_qgis
 from mosart.io.tables import write_table
 from mosart.report import write_figures
+from mosart.report.page import write_page
 
+from .accuracy import expected_error
 from .check import Plan
 from .log import Talk
 
@@ -110,9 +115,6 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
     if plan.config.despeckle != "none":
         amplitude = images.dataset["amplitude"]
         filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
-    look = None
-    if plan.frame is not None and plan.frame.look_direction != "unknown":
-        look = (plan.frame.heading + (90.0 if plan.frame.look_direction == "right" else -90.0)) % 360.0
     map_file = stage / "elevation_change.nc"
     with ExitStack() as opened, talk.progress("drawing figures") as advance:
         mapped = opened.enter_context(open_dataset(map_file)) if map_file.exists() else None
@@ -123,6 +125,60 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             filtered=filtered,
             areas=plan.areas,
             mapped=mapped,
-            look=None if look is None or np.isnan(look) else look,
+            look=_look_bearing(plan),
             progress=advance,
         )
+
+
+def write_exports(stored: ElevationChange, stage: Path, talk: Talk) -> None:
+    """Write what other software opens: MintPy's files, a project for QGIS, a list for bowser.
+
+    Parameters
+    ----------
+    stored : ElevationChange
+        As written to ``radar.nc``.
+    stage : Path
+        Folder to write to, where the map is if there is one.
+    talk : Talk
+        For the progress bar.
+    """
+    with talk.progress("writing for MintPy, QGIS and bowser"):
+        write_mintpy(stored, stage / "mintpy")
+        map_file = stage / "elevation_change.nc"
+        if map_file.exists():
+            with open_dataset(map_file) as mapped:
+                write_mintpy(ElevationChange(mapped), stage / "mintpy")
+            write_qgis(stage)
+            write_bowser(stage)
+
+
+def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
+    """Write the page to look at; without the libraries it needs, say so and go on.
+
+    Parameters
+    ----------
+    plan : Plan
+        For the areas and the look.
+    stage : Path
+        Folder of all other products, the log so far among them.
+    talk : Talk
+        For the progress bar.
+    """
+    with talk.progress("making the page"):
+        try:
+            write_page(
+                stage,
+                areas=plan.areas,
+                accuracy=expected_error(plan.config.method),
+                look=_look_bearing(plan),
+            )
+        except InputError as error:
+            logger.warning("no report.html: %s; get it by: %s", error.what, error.hint)
+
+
+def _look_bearing(plan: Plan) -> float | None:
+    """Give the bearing the radar looks to, degrees clockwise from north."""
+    if plan.frame is None or plan.frame.look_direction == "unknown":
+        return None
+    look = (plan.frame.heading + (90.0 if plan.frame.look_direction == "right" else -90.0)) % 360.0
+    return None if np.isnan(look) else look

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .log import Talk, dask_progress, recorded
-from .products import draw_figures, write_map, write_tables
+from .products import draw_figures, write_exports, write_map, write_report, write_tables
 from .provenance import CITATION, sha256, software_version, total_bytes
 
 logger = logging.getLogger(__name__)
@@ -135,11 +136,14 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
             else:
                 logger.warning("without the geometry of the look there is no map: only radar.nc is written")
             draw_figures(stored, plan, stage, talk)
+            write_exports(stored, stage, talk)
             summary = _summary(stored, plan)
         finally:
             stored.dataset.close()
         _write_config(plan, hashes, stage)
         logger.debug("error: %s", expected_error(plan.config.method))
+        shutil.copyfile(log, stage / "mosart.log")  # the page shows its warnings
+        write_report(plan, stage, talk)
         logger.info("done: products are in %s", folder.path)
         shutil.copyfile(log, stage / "mosart.log")
     return Outcome(folder.path, folder.products(), summary)
@@ -177,6 +181,7 @@ def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
     return {
         "title": "elevation change from SAR amplitude images",
         "source": f"MoSARt {software_version()}, method {plan.config.method}",
+        "history": f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} MoSARt {software_version()}: run",
         "references": CITATION,
         "input_hashes": " ".join(f"{path.name}=sha256:{value}" for path, value in hashes.items()),
         "geometry": geometry_text(plan.frame, plan.geometry_fault),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.metadata
+import importlib.util
 import json
 import math
 import os
@@ -73,6 +74,7 @@ def write_page(
         If there is no result in the folder, the optional libraries are missing, or the page cannot be
         written.
     """
+    _require()
     source = Path(folder)
     target = source / "report.html" if out is None else Path(out)
     with ExitStack() as opened:
@@ -327,12 +329,17 @@ def _json_number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _require() -> None:
+    """Refuse at once, not after the work, where an optional library is missing."""
+    for name in ("plotly", "jinja2"):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"the page needs {name}, which is not installed", hint=_MISSING)
+
+
 def _template(context: dict[str, Any], meta: dict[str, Any], drawn: layers.Drawn) -> bytes:
-    try:
-        import jinja2
-        from markupsafe import Markup
-    except ImportError as error:
-        raise InputError("the page needs jinja2, which is not installed", hint=_MISSING) from error
+    import jinja2
+    from markupsafe import Markup
+
     here = resources.files(__package__ or "mosart.report.page")
     library, licence = _library()
     environment = jinja2.Environment(
@@ -365,10 +372,7 @@ def _json(value: object) -> str:
 
 def _library() -> tuple[str, str]:
     """Take the plotting library and its licence out of the installed wheel."""
-    try:
-        wheel = importlib.metadata.distribution("plotly")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise InputError("the page needs plotly, which is not installed", hint=_MISSING) from error
+    wheel = importlib.metadata.distribution("plotly")
     script = Path(str(wheel.locate_file("plotly/package_data/plotly.min.js")))
     licences = [file for file in wheel.files or () if file.name.upper().startswith("LICENSE")]
     if not script.is_file() or not licences:
