@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import rasterio
 
 from mosart.cli import join_numbers, main
 from mosart.workflow.config import Box, Config
@@ -48,7 +50,8 @@ def stack(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mosart.workflow.run.draw_figures", lambda *_: None)
+    for name in ("draw_figures", "write_report"):
+        monkeypatch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -212,6 +215,12 @@ def test_options_that_cannot_be_used_are_refused(
         (["info"], "info"),
         (["info", "none.h5"], "none.h5"),
         (["init"], "stack"),
+        (["report", "none"], "none"),
+        (["export", "none", "--to", "qgis"], "none"),
+        (["export", ".", "--to", "excel"], "mintpy"),
+        (["export", "."], "--to"),
+        (["compare", "none", "other"], "none"),
+        (["compare", "none", "other", "--date", "2019"], "2019"),
         (["simulate", "--out", "a.h5", "--dates", "1"], "dates"),
         (["simulate", "--out", "a.h5", "--terrain", "none.tif"], "none.tif"),
         (["simulate", "--out", "no/such/folder/a.h5"], "no/such/folder"),
@@ -282,6 +291,70 @@ def test_info_tells_the_dates_the_geometry_and_what_is_ignored(
     assert "cube" in captured.err
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The products of a run with an area, without page and figures."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = write_stack(folder / "projections.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_figures", "write_report"):
+            patch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
+        arguments = ["run", "--stack", str(path), "--out", str(folder / "out"), "--despeckle", "none"]
+        assert main([*arguments, "--areas", "-163.963,54.7503,-163.962,54.7508", "--quiet"]) == 0
+    return folder / "out"
+
+
+def test_the_page_is_made_again_from_the_products(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("plotly", reason="the page needs the extra `report`")
+    copy = tmp_path / "out"
+    shutil.copytree(finished, copy)
+    assert main(["report", str(copy)]) == 0
+    assert "report.html is written" in capsys.readouterr().out
+    page = (copy / "report.html").read_text(encoding="utf-8")
+    assert "as measured on simulated craters" in page
+    assert main(["report", str(copy)]) == 0  # its own page it may replace
+    (tmp_path / "mine").mkdir()
+    shutil.copy(copy / "radar.nc", tmp_path / "mine")
+    (tmp_path / "mine" / "report.html").write_text("mine")
+    refused_without_a_trace(["report", "mine"], tmp_path, capsys, "report.html")
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [("mintpy", "mintpy/timeseries.h5"), ("qgis", "mosart.qgz"), ("bowser", "bowser_rasters.json")],
+)
+def test_exports_are_made_again_from_the_products(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], target: str, name: str
+) -> None:
+    copy = tmp_path / "out"
+    shutil.copytree(finished, copy)
+    (copy / name).unlink()
+    assert main(["export", str(copy), "--to", target]) == 0
+    assert name in capsys.readouterr().out
+    assert (copy / name).exists()
+
+
+def test_a_run_is_compared_with_another_and_with_a_raster(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(finished), str(finished)]) == 0
+    told = capsys.readouterr().out
+    assert "20190315 all: median +0.00 m, NMAD 0.00 m, RMSE 0.00 m" in told
+    assert told.count("20190315") == 2  # the area of the config too
+    source = finished / "geotiff" / "elevation_change_20190215.tif"
+    with rasterio.open(source) as raster:
+        profile, values = raster.profile, raster.read(1)
+    with rasterio.open(tmp_path / "lidar.tif", "w", **profile) as raster:
+        raster.write(values - 2.0, 1)
+    arguments = ["compare", str(finished), "lidar.tif", "--date", "20190215", "--out", "both"]
+    assert main(arguments) == 0
+    assert "20190215 all: median +2.00 m, NMAD 0.00 m, RMSE 2.00 m" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "both").iterdir()} == {"comparison.csv", "comparison_20190215.png"}
+    refused_without_a_trace(["compare", str(finished), "none.tif"], tmp_path, capsys, "none.tif")
+
+
 def test_simulate_writes_a_stack_and_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--out", "a.h5", "--dates", "2", "--seed", "3", "--looks", "0"]) == 0
     assert "mosart run --stack a.h5" in capsys.readouterr().out
@@ -292,7 +365,7 @@ def test_simulate_writes_a_stack_and_its_truth(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_help_teaches_by_examples_and_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("run", "check", "init", "info", "simulate", "demo"):
+    for command in ("run", "check", "init", "info", "simulate", "demo", "report", "export", "compare"):
         assert main([command, "--help"]) == 0
         assert f"mosart {command} " in capsys.readouterr().out
     assert main(["--help"]) == 0

@@ -60,7 +60,9 @@ def test_a_run_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["radar.nc", "geotiff/elevation_change_20190101.tif", "config.yaml", "mosart.log"]
+    "name",
+    ["radar.nc", "geotiff/elevation_change_20190101.tif", "config.yaml", "mosart.log"]
+    + ["report.html", "mosart.qgz", "geotiff/mask_20190101.qml", "mintpy/timeseries.h5"],
 )
 def test_files_of_the_user_with_a_products_name_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -74,6 +76,19 @@ def test_input_that_is_a_product_of_the_folder_is_refused(tmp_path: Path) -> Non
     products = leave(tmp_path, "radar.nc")
     with pytest.raises(InputError, match="would replace"):
         products.examine([tmp_path / "radar.nc"])
+
+
+def test_products_made_again_are_on_the_list_and_the_users_own_stay(tmp_path: Path) -> None:
+    products = leave(tmp_path, "radar.nc")
+    with products.amended(r"report\.html"):
+        (tmp_path / "report.html").write_text("page")
+    assert products.products() == ("radar.nc", "report.html")
+    products.examine()
+    (tmp_path / "mosart.qgz").write_text("mine")
+    with pytest.raises(InputError, match="files that MoSARt did not leave"), products.amended(r"mosart\.qgz"):
+        raise AssertionError
+    assert (tmp_path / "mosart.qgz").read_text() == "mine"
+    assert products.products() == ("radar.nc", "report.html")
 
 
 def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from mosart.workflow.run import run
 
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes most of a small run's time, and most tests do not look."""
-    monkeypatch.setattr("mosart.workflow.run.draw_figures", lambda *_: None)
+    """Drawing figures and the page takes most of a small run's time, and most tests do not look."""
+    for name in ("draw_figures", "write_report"):
+        monkeypatch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
 
 
 quickly = pytest.mark.usefixtures("no_figures")
@@ -57,7 +58,10 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
         "config.yaml", "radar.nc", "elevation_change.nc", "mosart.log", "timeseries.csv", "volumes.csv",
         f"geotiff/elevation_change_{dates[-1]}.tif", f"geotiff/mask_{dates[-1]}.tif",
         "figures/amplitude.png", "figures/despeckling.png", "figures/elevation_change.png",
-        "figures/heights.png", "figures/time_series.png",
+        "figures/heights.png", "figures/time_series.png", "report.html", "mosart.qgz", "bowser_rasters.json",
+        f"geotiff/elevation_change_{dates[-1]}.qml", f"geotiff/mask_{dates[-1]}.qml",
+        "mintpy/timeseries.h5", "mintpy/geometryGeo.h5",
+        "mintpy/timeseriesRadar.h5", "mintpy/geometryRadar.h5",
     }  # fmt: skip
     assert set(outcome.products) == files(tmp_path)
     data = radar(tmp_path)
@@ -65,6 +69,10 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
         data.variables
     )
     assert data["elevation_change_std"].dims == ("date",)
+    assert "MoSARt" in data.attrs["history"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "as measured on simulated craters" in page
+    assert "the vertical datum of the DEM is unknown" in page  # a warning of the run
     assert data["averaged_dates"].values.tolist() == [",".join(dates[2:])]
     truth = scene[1].truth
     found = score(data["elevation_change"], truth)
@@ -113,7 +121,7 @@ def test_another_reference_in_the_same_folder_replaces_the_products_as_a_set(
     (tmp_path / "geotiff" / "mine.tif").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine")
     run(Config(stack=(right_scene[0],), out=tmp_path, reference=(dates[1],), epoch=(dates[3],)), quiet=True)
-    rasters = {name for name in files(tmp_path) if name.startswith("geotiff/")}
+    rasters = {name for name in files(tmp_path) if name.startswith("geotiff/") and name.endswith(".tif")}
     assert rasters == {
         f"geotiff/elevation_change_{dates[3]}.tif",
         f"geotiff/mask_{dates[3]}.tif",
@@ -170,6 +178,18 @@ def test_a_crop_weights_water_and_a_grid_of_ones_own(
         assert opened.crs.to_epsg() == 4326
 
 
+def test_without_the_libraries_of_the_page_a_run_says_once_how_to_get_them(
+    right_scene: tuple[Path, Simulation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mosart.workflow.run.draw_figures", lambda *_: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    run(Config(stack=(right_scene[0],), out=tmp_path, despeckle="none"), quiet=True)
+    log = (tmp_path / "mosart.log").read_text(encoding="utf-8")
+    assert log.count("pip install 'mosart[report]'") == 1
+    assert "report.html" not in files(tmp_path)
+    assert "elevation_change.nc" in files(tmp_path)
+
+
 def test_a_geometry_in_the_config_wins_over_the_derived_one(
     right_scene: tuple[Path, Simulation], tmp_path: Path
 ) -> None:
@@ -200,6 +220,9 @@ def test_real_radar_without_a_geometry_gives_the_slant_range_change_alone_and_sa
     assert "ignored" in log
     assert not (tmp_path / "a" / "elevation_change.nc").exists()
     assert (tmp_path / "a" / "figures" / "elevation_change.png").exists()
+    assert (tmp_path / "a" / "report.html").exists()
+    assert (tmp_path / "a" / "mintpy" / "timeseriesRadar.h5").exists()
+    assert not (tmp_path / "a" / "mosart.qgz").exists()
     series = pd.read_csv(tmp_path / "a" / "timeseries.csv")
     assert "elevation_change_slant_m" in series
 

@@ -78,9 +78,7 @@ def export(folder: Path, target: str) -> list[Path]:
     """
     results = _results(folder)
     if target not in TARGETS:
-        raise InputError(
-            f"nothing is known of the target {target}", expected=", ".join(TARGETS), got=target
-        )
+        raise InputError(f"nothing is known of the target {target}", expected=", ".join(TARGETS), got=target)
     with ProductFolder(folder).amended(TARGETS[target]):
         if target == "qgis":
             return write_qgis(folder)

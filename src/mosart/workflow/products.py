@@ -173,7 +173,7 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
                 look=_look_bearing(plan),
             )
         except InputError as error:
-            logger.warning("no report.html: %s; get it by: %s", error.what, error.hint)
+            logger.warning("no report.html: %s%s", error.what, f" ({error.hint})" if error.hint else "")
 
 
 def _look_bearing(plan: Plan) -> float | None:

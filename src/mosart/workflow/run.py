@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from mosart.change import ElevationChange
@@ -178,7 +179,12 @@ def _hashes(plan: Plan, talk: Talk) -> dict[Path, str]:
 
 
 def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
-    return {
+    look = {}
+    if plan.frame is not None and plan.frame.look_direction != "unknown":
+        look["look_direction"] = plan.frame.look_direction
+        if np.isfinite(plan.frame.heading):
+            look["heading"] = f"{plan.frame.heading:.6g}"
+    return look | {
         "title": "elevation change from SAR amplitude images",
         "source": f"MoSARt {software_version()}, method {plan.config.method}",
         "history": f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} MoSARt {software_version()}: run",
