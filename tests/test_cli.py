@@ -315,6 +315,7 @@ def test_the_page_is_made_again_from_the_products(
     page = (copy / "report.html").read_text(encoding="utf-8")
     assert "as measured on simulated craters" in page
     assert main(["report", str(copy)]) == 0  # its own page it may replace
+    capsys.readouterr()
     (tmp_path / "mine").mkdir()
     shutil.copy(copy / "radar.nc", tmp_path / "mine")
     (tmp_path / "mine" / "report.html").write_text("mine")
@@ -334,6 +335,10 @@ def test_exports_are_made_again_from_the_products(
     assert main(["export", str(copy), "--to", target]) == 0
     assert name in capsys.readouterr().out
     assert (copy / name).exists()
+    (tmp_path / "none").mkdir()
+    shutil.copy(finished / "radar.nc", tmp_path / "none")
+    if target != "mintpy":
+        refused_without_a_trace(["export", "none", "--to", target], tmp_path, capsys, "no GeoTIFFs")
 
 
 def test_a_run_is_compared_with_another_and_with_a_raster(

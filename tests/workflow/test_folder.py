@@ -61,8 +61,10 @@ def test_a_run_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["radar.nc", "geotiff/elevation_change_20190101.tif", "config.yaml", "mosart.log"]
-    + ["report.html", "mosart.qgz", "geotiff/mask_20190101.qml", "mintpy/timeseries.h5"],
+    [
+        *("radar.nc", "geotiff/elevation_change_20190101.tif", "config.yaml", "mosart.log"),
+        *("report.html", "mosart.qgz", "geotiff/mask_20190101.qml", "mintpy/timeseries.h5"),
+    ],
 )
 def test_files_of_the_user_with_a_products_name_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)

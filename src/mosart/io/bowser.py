@@ -50,6 +50,7 @@ def write_bowser(folder: str | os.PathLike[str]) -> Path:
         raise InputError(
             f"there are no GeoTIFFs in {target / 'geotiff'}",
             expected="elevation_change_YYYYMMDD.tif and others",
+            got="none",
             hint="a run without a map has none",
         )
     order = [name for name in _TITLES if name in groups] + [name for name in groups if name not in _TITLES]

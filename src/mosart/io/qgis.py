@@ -100,6 +100,7 @@ def write_qgis(folder: str | os.PathLike[str], *, limit: float | None = None) ->
         raise InputError(
             f"there are no GeoTIFFs in {target / 'geotiff'}",
             expected="elevation_change_YYYYMMDD.tif and others",
+            got="none",
             hint="a run without a map has none",
         )
     if limit is None:

@@ -141,7 +141,9 @@ class ProductFolder:
         try:
             yield
         finally:
-            self._write_list(sorted({*ours, *self._named(pattern)}), complete=True)
+            added = set(self._named(pattern)) - set(ours)
+            if added:
+                self._write_list(sorted({*ours, *added}), complete=True)
 
     def _named(self, pattern: str) -> list[str]:
         return [name for name in self._named_like_products() if re.fullmatch(pattern, name)]
