@@ -8,6 +8,7 @@ which is what putting options over a file needs. Both suggest the option meant f
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -68,11 +69,11 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
 
     `mosart run --stack projections.h5 --out OUT --reference 20190115,20190215`
 
-    `mosart run --stack projections.h5 --out OUT --crop -163.98,54.74,-163.96,54.76 --reference 20190115 --epoch
-    20190415,20190515 --epoch 20190601..20190701`
+    `mosart run --stack projections.h5 --out OUT --crop -163.98,54.74,-163.96,54.76 --reference 20190115
+    --epoch 20190415,20190515 --epoch 20190601..20190701`
 
-    What it leaves is described in docs/files.md. Files of an earlier run in the same folder are replaced as a
-    set; files that no run made are not touched.
+    What it leaves is described in docs/files.md. Products of an earlier run in the same folder are replaced
+    as a set; files that no run made are not touched.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
 def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
     """Check everything a run needs, without writing anything.
 
-    Prints the dates, the geometry, the memory and the time a run takes, and the error to expect of the method.
+    Prints the dates, the geometry, the memory a run takes, and the error to expect of the method.
 
     **Examples**
 
@@ -148,20 +149,26 @@ def info(file: Path, /) -> None:
 def simulate(
     *,
     out: Annotated[Path, Parameter(help="HDF5 file to write; the truth goes beside it, as NAME_truth.nc.")],
-    terrain: Annotated[
-        Literal["crater", "island", "cone"] | Path,
-        Parameter(help="The ground: crater, island, cone, or the path of a DEM as GeoTIFF."),
-    ] = "crater",
+    terrain: Annotated[str, Parameter(help="crater, island, or the path of a DEM as GeoTIFF.")] = "crater",
     sensor: Annotated[
-        Literal["terrasar-x", "sentinel-1", "alos"], Parameter(help="Spacings, incidence and wavelength.")
+        Literal["terrasar-x", "sentinel-1", "alos-palsar"],
+        Parameter(
+            help="Spacings, incidence, speckle and noise over a DEM; crater and island are TerraSAR-X's."
+        ),
     ] = "terrasar-x",
     dates: Annotated[int, Parameter(help="Number of images, 11 days apart.")] = 6,
     change: Annotated[
-        float, Parameter(help="Depth of the collapse at the last dates, metres (negative: a rise).")
-    ] = 40.0,
-    looks: Annotated[float, Parameter(help="Looks of the speckle; 0 for none.")] = 4.0,
+        float,
+        Parameter(help="Metres that the crater or the DEM's middle sinks, or the island's crater fills."),
+    ] = 25.0,
+    looks: Annotated[
+        float | None, Parameter(help="Looks of the speckle, 0 for none; default: the sensor's.")
+    ] = None,
     look_direction: Annotated[Literal["right", "left"], Parameter(help="Side of the flight.")] = "right",
-    heading: Annotated[float, Parameter(help="Flight direction, degrees clockwise from north.")] = -12.0,
+    heading: Annotated[
+        float | None,
+        Parameter(help="Flight direction, degrees clockwise from north; default: an ascending pass."),
+    ] = None,
     seed: Annotated[int, Parameter(help="The same seed gives the same file.")] = 0,
 ) -> None:
     """Simulate a stack of radar images of ground that changes, with the truth.
@@ -170,23 +177,24 @@ def simulate(
 
     `mosart simulate --out crater.h5`
 
-    `mosart simulate --out island.h5 --terrain island --sensor sentinel-1 --dates 15 --change 25`
+    `mosart simulate --out island.h5 --terrain island --dates 15 --change 12`
+
+    `mosart simulate --out mine.h5 --terrain dem.tif --sensor sentinel-1 --change -20 --heading 190`
     """
     from .workflow.scenes import simulate_file
 
-    _say(
-        simulate_file(
-            out,
-            terrain=terrain,
-            sensor=sensor,
-            dates=dates,
-            change=change,
-            looks=looks,
-            look_direction=look_direction,
-            heading=heading,
-            seed=seed,
-        )
+    text = simulate_file(
+        out,
+        terrain=terrain,
+        sensor=sensor,
+        dates=dates,
+        change=change,
+        looks=looks,
+        look_direction=look_direction,
+        heading=heading,
+        seed=seed,
     )
+    _say(text)
 
 
 @app.command
@@ -275,28 +283,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _stop_on_sigterm()
         app(words, exit_on_error=False, print_error=False)
-    except InputError as error:
-        _complain(f"mosart: {error}")
-        return EXIT_REFUSED
-    except CycloptsError as error:
-        _complain(f"mosart: {_usage(error)}")
-        return EXIT_REFUSED
-    except MosartError as error:
-        _complain(f"mosart: {error}")
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        _complain("mosart: stopped; products of an earlier run are as they were")
-        return 128 + signal.SIGINT
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else EXIT_FAILED
     except BrokenPipeError:  # `mosart info FILE | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else EXIT_FAILED
-    except Exception:
-        _complain(traceback.format_exc())
-        _complain("mosart: this is a bug in MoSARt; please report it with the lines above and the log file")
-        return EXIT_FAILED
+    except BaseException as error:
+        text, code = explain(error)
+        _complain(text)
+        return code
     return 0
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Say in the user's words why a command ended.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended it.
+
+    Returns
+    -------
+    text : str
+        For the error stream; a traceback for bugs alone.
+    code : int
+        Exit code.
+    """
+    if isinstance(error, CycloptsError):
+        return f"mosart: {_usage(error)}", EXIT_REFUSED
+    if isinstance(error, MosartError):
+        return f"mosart: {error}", EXIT_REFUSED if isinstance(error, InputError) else EXIT_FAILED
+    if isinstance(error, KeyboardInterrupt):
+        return "mosart: stopped; products of an earlier run are as they were", 128 + signal.SIGINT
+    if isinstance(error, MemoryError):
+        return "mosart: out of memory; give fewer `workers`, or a smaller `crop`", EXIT_FAILED
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return f"mosart: the disk is full: {error}; products of an earlier run are as they were", EXIT_FAILED
+    lines = "".join(traceback.format_exception(error))
+    return f"{lines}\nmosart: this is a bug in MoSARt; please report it with the lines above", EXIT_FAILED
 
 
 def _usage(error: CycloptsError) -> str:

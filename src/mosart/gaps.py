@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .compiled import compiled
 
 
-def as_float(array: NDArray[Any]) -> NDArray[np.float64] | NDArray[np.float32]:
-    """The array itself if it is of a float type that the kernel reads, else as float64."""
+def as_float(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array itself if the kernel reads its type, else a copy in float64."""
     array = np.asarray(array)
     if array.dtype in (np.dtype("=f8"), np.dtype("=f4")):
         return array
@@ -48,7 +48,7 @@ def bridge(row: NDArray[np.float64]) -> int:
 
 
 def fill_gaps(image: NDArray[Any], fill: float) -> NDArray[np.float64]:
-    """A copy whose gaps are bridged along their rows; rows without a value get `fill`.
+    """Copy an image with its gaps bridged along their rows; rows without a value get `fill`.
 
     Parameters
     ----------

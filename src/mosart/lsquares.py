@@ -1,4 +1,4 @@
-"""The least squares of the original package, by its own names: :func:`getdem`, :func:`getgrad`, :func:`getabc_reg`.
+"""The original package's least squares by their own names: `getdem`, `getgrad`, `getabc_reg`.
 
 Thin calls over :mod:`mosart.inversion`, for scripts and notebooks written for ``mosart`` 1.0.2. What
 differs from it, and why, is listed in ``docs/differences.md``.

@@ -137,7 +137,7 @@ def _stable(stable: NDArray[np.bool_] | xr.DataArray | None, stack: Stack) -> ND
 
 
 def _frame(stack: Stack) -> LookFrame | None:
-    """The look frame of a stack, or None with a note."""
+    """Find the look frame of a stack; None, with a note, where that is impossible."""
     from mosart.geometry.resolve import GeometryUnknown, resolve
 
     try:

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mosart.errors import InputError
 
@@ -39,7 +40,7 @@ def plan_entries(
     reference: Sequence[Date] | None = None,
     epochs: Sequence[Sequence[Date]] | None = None,
 ) -> tuple[tuple[Date, ...], tuple[Entry, ...]]:
-    """Reference dates and entries of a result.
+    """Settle the reference dates and the entries of a result.
 
     Parameters
     ----------
@@ -72,13 +73,13 @@ def plan_entries(
         logger.info("reference: the earliest date, %s", _names(reference))
     chosen = _dates("the reference", reference, known)
     if epochs is None:
-        groups = [(date,) for date in known]
+        groups: list[tuple[Date, ...]] = [(date,) for date in known]
     else:
         groups = sorted((_dates("an epoch", epoch, known) for epoch in epochs), key=lambda group: group[-1])
         if not groups:
             raise InputError("there is no epoch", expected="at least one epoch of at least one date")
     entries = [_entry(group, chosen) for group in groups]
-    for one, other in zip(entries, entries[1:], strict=False):
+    for one, other in pairwise(entries):
         if one.date == other.date:
             raise InputError(
                 f"two epochs end on {one.date:%Y%m%d}",
@@ -89,7 +90,7 @@ def plan_entries(
 
 
 def _dates(what: str, dates: Sequence[Date], known: Sequence[Date]) -> tuple[Date, ...]:
-    """The dates of a list, ascending, each once, all of the stack."""
+    """Order the dates of a list, each once, all of the stack."""
     if not dates:
         raise InputError(f"{what} has no date", expected="at least one date of the stack")
     missing = sorted(set(dates) - set(known))

@@ -50,13 +50,15 @@ def at_fixed_ground(
     slant range: position and height of a pixel stay consistent.
     """
     result = np.full(rise.shape, np.nan)
-    arrays = (np.ascontiguousarray(a, dtype=np.float64) for a in (rise, height, ground_range))
-    _shift(*arrays, np.tan(np.asarray(theta, dtype=np.float64)), reach, result)
+    rise, height, ground_range = (
+        np.ascontiguousarray(a, dtype=np.float64) for a in (rise, height, ground_range)
+    )
+    _shift(rise, height, ground_range, np.tan(np.asarray(theta, dtype=np.float64)), reach, result)
     return result
 
 
 @compiled
-def _shift(
+def _shift(  # noqa: PLR0912, PLR0917 - a kernel
     rise: Floats, height: Floats, ground: Floats, tangent: Floats, reach: float, result: Floats
 ) -> None:
     rows, n = rise.shape

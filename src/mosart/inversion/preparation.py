@@ -6,7 +6,6 @@ import logging
 from functools import partial
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ SAMPLE = 4_000_000
 SAMPLE_ROWS = 32
 
 
-def despeckled(stack: Stack, despeckle: str = "nlm") -> da.Array:
+def despeckled(stack: Stack, despeckle: str = "nlm") -> Any:
     """Amplitudes of a stack, despeckled where that is asked for and not done yet.
 
     Parameters
@@ -63,7 +62,7 @@ def despeckled(stack: Stack, despeckle: str = "nlm") -> da.Array:
         logger.info("the stack carries grad, so its images are filtered already: they are not again")
         return amplitude
     images = []
-    measured = dask.compute(*(_sample(amplitude[k]) for k in range(amplitude.shape[0])))
+    measured = da.compute(*(_sample(amplitude[k]) for k in range(amplitude.shape[0])))
     for k, (date, sample) in enumerate(zip(stack.dates, measured, strict=True)):
         looks = filters.measure_looks(sample)
         if looks > filters.FILTERED_LOOKS:
@@ -80,12 +79,12 @@ def despeckled(stack: Stack, despeckle: str = "nlm") -> da.Array:
     return da.stack(images)
 
 
-def lazy(array: Any) -> da.Array:
-    """A dask array over an array of either kind."""
+def lazy(array: Any) -> Any:
+    """Wrap an array of either kind as a dask array."""
     return array if isinstance(array, da.Array) else da.from_array(np.asarray(array), chunks="auto")
 
 
-def _sample(image: da.Array) -> da.Array:
+def _sample(image: Any) -> Any:
     """Blocks of whole rows spread over an image; all of it if it is small."""
     rows, columns = image.shape
     blocks = max(1, SAMPLE // max(1, SAMPLE_ROWS * columns))
@@ -97,7 +96,7 @@ def _sample(image: da.Array) -> da.Array:
     return da.concatenate(parts)
 
 
-def _filtered(image: da.Array, median: float) -> da.Array:
+def _filtered(image: Any, median: float) -> Any:
     """Non-local means of one lazy image."""
     depth = filters.overlap()
     image = image.rechunk({1: -1})

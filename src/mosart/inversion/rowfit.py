@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import compiled
-from ..errors import InputError
-from ..gaps import as_float, bridge
+from mosart.compiled import compiled
+from mosart.errors import InputError
+from mosart.gaps import as_float, bridge
 
 #: A row's running sum is a straight line when what deviates from it is below this part of its size.
 NIL = 1e-11
@@ -108,7 +108,7 @@ def fit_rows(
 
 
 @compiled
-def _fit(  # noqa: PLR0915 - one pass over memory: splitting it costs the speed
+def _fit(  # noqa: PLR0912, PLR0915, PLR0917 - a kernel, in few passes over memory
     echo: NDArray[np.float64],
     height: NDArray[np.float64],
     weights: NDArray[np.float64],

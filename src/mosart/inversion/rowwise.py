@@ -77,14 +77,14 @@ ATTRS: dict[str, dict[str, Any]] = {
 def invert_amplitude(
     stack: Stack, reference: tuple[Date, ...], entries: tuple[Entry, ...], options: Options
 ) -> ElevationChange:
-    """Method ``rowwise``: running sums of amplitude, equal to ``mosart`` 1.0.2."""
+    """Invert by ``rowwise``: running sums of amplitude, equal to ``mosart`` 1.0.2."""
     return _invert(stack, reference, entries, options, intensity=False)
 
 
 def invert_intensity(
     stack: Stack, reference: tuple[Date, ...], entries: tuple[Entry, ...], options: Options
 ) -> ElevationChange:
-    """Method ``rowwise-intensity``: running sums of intensity; layover and shadow take no part in the fit."""
+    """Invert by ``rowwise-intensity``: running sums of intensity, layover and shadow not fitted."""
     return _invert(stack, reference, entries, options, intensity=True)
 
 
@@ -124,18 +124,18 @@ def _invert(
     if records.size * records.dtype.itemsize <= KEPT_BYTES:
         kept = records.compute()
         std, stable, where = _spread(kept, stable, options)
-        records = {name: np.ascontiguousarray(kept[name]) for name in kept.dtype.names}
+        fields = {name: np.ascontiguousarray(kept[name]) for name in kept.dtype.names}
     else:
         rows = _sample_rows(stack.shape[1])
-        sample = np.concatenate(dask.compute(*(records[:, r] for r in rows)), axis=1)
+        sample = np.concatenate(da.compute(*(records[:, r] for r in rows)), axis=1)
         part = None if stable is None else np.concatenate([stable[r] for r in rows])
         std, _, where = _spread(sample, part, options)
         where += f", on a sample of {sample.shape[1]} of {stack.shape[1]} rows"
-        records = {name: records[name] for name in records.dtype.names}
+        fields = {name: records[name] for name in records.dtype.names}
     grid = ("date", "azimuth", "range")
-    for name, array in records.items():
+    for name, array in fields.items():
         data[name] = (grid, array)
-    if weights is not None and "weights" not in records:
+    if weights is not None and "weights" not in fields:
         data["weights"] = (grid[1:], np.asarray(weights, dtype=np.float32))
     if stable is not None:
         data["stable"] = (grid[1:], stable)
@@ -149,7 +149,7 @@ def _invert(
 
 
 def _weights(options: Options, shape: tuple[int, int]) -> NDArray[np.float64] | None:
-    """The weights' raster; None for 1 everywhere."""
+    """Return the weights' raster; None for 1 everywhere."""
     if not isinstance(options.weights, str):
         weights = np.asarray(options.weights, dtype=np.float64)
         if weights.shape != shape or not np.all((weights >= 0) | np.isnan(weights)):
@@ -185,7 +185,7 @@ def _weights(options: Options, shape: tuple[int, int]) -> NDArray[np.float64] | 
 
 
 def _geometry(options: Options, columns: int) -> dict[str, Any]:
-    """The part of the look frame that the tiles need."""
+    """Take the part of the look frame that the tiles need."""
     frame = options.frame
     if frame is None:
         return {}
@@ -193,8 +193,8 @@ def _geometry(options: Options, columns: int) -> dict[str, Any]:
     return {"theta": frame.theta, "flat_range": frame.ground_range(np.zeros(columns))}
 
 
-def _records(stack: Stack, plan: Plan, weights: NDArray[np.float64] | None, options: Options) -> da.Array:
-    """The lazy result, one record a pixel and entry, in tiles of whole rows."""
+def _records(stack: Stack, plan: Plan, weights: NDArray[np.float64] | None, options: Options) -> Any:
+    """Make the lazy result, one record a pixel and entry, in tiles of whole rows."""
     data = stack.dataset
     dates, rows, columns = stack.shape
     size = options.tile_rows or tile_rows(dates, len(plan.entries), columns)
@@ -230,7 +230,7 @@ def _sample_rows(rows: int) -> list[slice]:
 def _spread(
     records: NDArray[np.void], stable: NDArray[np.bool_] | None, options: Options
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
-    """Standard error of every entry, the stable ground, and a text that says which."""
+    """Measure the standard error of every entry; also the stable ground, and a text that says which."""
     names = records.dtype.names or ()
     change = records["elevation_change" if "elevation_change" in names else "elevation_change_slant"]
     if stable is None:
@@ -250,7 +250,7 @@ def _spread(
 def _dataset(
     stack: Stack, reference: tuple[Date, ...], entries: tuple[Entry, ...], options: Options
 ) -> xr.Dataset:
-    """What the result takes over from the stack, and its entries."""
+    """Take over from the stack what the result keeps, and name the entries."""
     source = stack.dataset
     kept = [name for name in ("height", "longitude", "latitude") if name in source]
     data = source[kept].drop_vars("date", errors="ignore")

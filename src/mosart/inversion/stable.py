@@ -87,7 +87,7 @@ def find_stable(change: NDArray[Any]) -> NDArray[np.bool_]:
             changed |= known & (np.abs(medians - np.median(medians[known])) > CHANGED * scale) & (scale > 0)
     near = binary_dilation(changed, iterations=1)
     pixels = np.kron(near, np.ones((BLOCK, BLOCK), dtype=bool))[: change.shape[1], : change.shape[2]]
-    stable = seen & ~pixels
+    stable: NDArray[np.bool_] = seen & ~pixels
     return stable if stable.sum() >= LEAST_SHARE * seen.sum() else seen
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,40 +20,10 @@ from mosart.masks import MASK_ATTRS, Flag
 from mosart.stack import ATTRIBUTES, Stack
 
 from .cf import VARIABLE_ATTRS
-from .hdf5 import Plane
+from .hdf5 import Plane, tile_rows
 from .values import drop_border, kind_of, to_amplitude, to_height, to_real
 
 log = logging.getLogger(__name__)
-
-#: Bytes of one block of amplitude.
-BLOCK_BYTES = 16_000_000
-#: A stored chunk that holds many rows is taken as one block up to this size.
-LARGEST_BLOCK_BYTES = 64_000_000
-
-
-def tile_rows(shape: tuple[int, int], chunk_rows: Sequence[int] = ()) -> int:
-    """Rows of a tile: about 16 MB of float32, and whole chunks of the file where that can be.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Rows and columns of the image.
-    chunk_rows : sequence of int
-        Rows of the chunks that the file's datasets are stored in.
-
-    Returns
-    -------
-    int
-        At least 1, at most the rows there are.
-    """
-    rows, columns = shape
-    wanted = max(1, BLOCK_BYTES // (4 * columns))
-    tallest = max(chunk_rows, default=1)
-    if tallest <= wanted:
-        wanted -= wanted % tallest
-    elif 4 * tallest * columns <= LARGEST_BLOCK_BYTES:
-        wanted = tallest
-    return min(rows, wanted)
 
 
 @dataclass(frozen=True)
@@ -179,13 +149,13 @@ def build(parts: Parts) -> Stack:
     planes = tuple(parts.images[date] for date in dates)
     _check(parts)
     shape = parts.height.shape
-    chunked = [p.chunks[0] for p in (*planes, parts.height, *parts.grids.values()) if p.chunks is not None]
-    rows = tile_rows(shape, chunked)
+    chunked = [p.chunk_rows for p in (*planes, parts.height, *parts.grids.values())]
+    rows = tile_rows(shape, [n for n in chunked if n is not None])
     chunks = (1, rows, shape[1])
-    token = tokenize(str(parts.path), parts.height.fingerprint, [p.label for p in planes])
+    token = tokenize(str(parts.path), parts.height.source.fingerprint, [p.label for p in planes])
 
     def lazy(source: Any, name: str) -> Any:
-        return da.from_array(  # type: ignore[no-untyped-call]
+        return da.from_array(
             source, chunks=chunks[-source.ndim :], name=f"{name}-{token}", asarray=False, fancy=False
         )
 

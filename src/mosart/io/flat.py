@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
 from mosart.errors import InputError
 from mosart.masks import Flag
@@ -19,7 +22,7 @@ from .assemble import Parts
 from .atomic import atomic_path
 from .hdf5 import Plane, get, plane
 from .names import classify, parse_date
-from .stream import Progress, row_tiles
+from .stream import Progress, store_by_rows
 
 log = logging.getLogger(__name__)
 
@@ -189,42 +192,49 @@ def write_flat(stack: Stack, path: str | os.PathLike[str], *, progress: Progress
     """
     dataset = stack.dataset
     _, rows, columns = stack.shape
-    options = {
+    layout = {
+        "shape": (rows, columns),
         "chunks": (min(rows, 64), min(columns, 512)),
         "compression": "gzip",
         "compression_opts": 1,
         "shuffle": True,
     }
     names = {ours: theirs for theirs, ours in GRIDS.items() if ours in dataset} | {"height": "dem"}
+    amplitude = dataset["amplitude"].variable
+    mask = dataset["mask"].variable if "mask" in dataset else None
+    if mask is not None:
+        known = (mask & np.uint8(Flag.NODATA)) == 0
+        amplitude = amplitude.where(known, np.float32(np.nan))  # type: ignore[no-untyped-call]
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name in ATTRIBUTES:
             if dataset.attrs.get(name, "unknown") != "unknown":
                 file.attrs[name] = dataset.attrs[name]
-        for theirs in names.values():
-            file.create_dataset(theirs, shape=(rows, columns), dtype=np.float64, **options)
-        images = [f"{date:%Y%m%d}" for date in stack.dates]
-        for name in images:
-            file.create_dataset(name, shape=(rows, columns), dtype=np.float32, **options)
-        done = 0
-        for start, stop, tile in row_tiles(dataset, "azimuth", multiple=64):
-            for ours, theirs in names.items():
-                file[theirs][start:stop] = tile[ours]
-            for index, name in enumerate(images):
-                amplitude = tile["amplitude"][index]
-                if "mask" in tile:
-                    mask = tile["mask"][index]
-                    amplitude = np.where(mask & Flag.NODATA, np.float32(np.nan), amplitude)
-                    _write_clipped(file, name, (mask & Flag.CLIPPED) != 0, start, options)
-                file[name][start:stop] = amplitude
-            done += stop - start
-            if progress is not None:
-                progress(done, rows)
+        sources: dict[str, xr.Variable] = {}
+        targets: dict[str, Any] = {}
+        for ours, theirs in names.items():
+            sources[theirs] = dataset[ours].variable
+            targets[theirs] = file.create_dataset(theirs, dtype=np.float64, **layout)
+        for index, date in enumerate(stack.dates):
+            name = f"{date:%Y%m%d}"
+            sources[name] = amplitude[index]
+            targets[name] = file.create_dataset(name, dtype=np.float32, **layout)
+            if mask is not None:
+                sources[f"saturated/{name}"] = (mask[index] & np.uint8(Flag.CLIPPED)) != 0
+                targets[f"saturated/{name}"] = _Flags(file, f"saturated/{name}", layout)
+        store_by_rows(sources, targets, "azimuth", progress=progress)
 
 
-def _write_clipped(file: Any, name: str, flags: Any, start: int, options: dict[str, Any]) -> None:
-    if not flags.any():
-        return
-    where = f"saturated/{name}"
-    if where not in file:
-        file.create_dataset(where, shape=file[name].shape, dtype=np.bool_, **options)
-    file[where][start : start + flags.shape[0]] = flags
+@dataclass(frozen=True)
+class _Flags:
+    """A dataset of flags that comes into being with the first flag that is set."""
+
+    file: Any
+    name: str
+    layout: dict[str, Any]
+
+    def __setitem__(self, key: tuple[slice, ...], flags: NDArray[np.bool_]) -> None:
+        if not flags.any():
+            return
+        if self.name not in self.file:
+            self.file.create_dataset(self.name, dtype=np.bool_, **self.layout)
+        self.file[self.name][key] = flags

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 
 from mosart.errors import InputError, MosartError
 
+from .chunks import Spool, pipeline, read_chunked
+
+#: Bytes of one block of amplitude.
+BLOCK_BYTES = 16_000_000
+#: A stored chunk that holds many rows is taken as one block up to this size.
+LARGEST_BLOCK_BYTES = 64_000_000
 #: More pixels than any radar image has along an axis: a damaged header.
 LONGEST_AXIS = 2**24
 
@@ -88,11 +94,12 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
-class Plane:
-    """A two-dimensional dataset of an HDF5 file, read by blocks.
+class Cube:
+    """A dataset of an HDF5 file, read by blocks.
 
     The file is opened for each block and closed after it: nothing is left open, threads do not
-    share a handle, and the object can be sent to another process.
+    share a handle, and the object can be sent to another process. Indexing with slices gives the
+    numbers as they are stored, which is what dask asks of it.
 
     Parameters
     ----------
@@ -101,29 +108,116 @@ class Plane:
     name : str
         Dataset in the file.
     shape : tuple of int
-        Rows (azimuth) and columns (range).
+        Of the dataset.
     dtype : numpy.dtype
         As stored.
     chunks : tuple of int or None
         As stored; None where contiguous.
     fingerprint : Fingerprint
         Of the file when it was opened.
-    leading : int or None
-        Index along the first axis, where the dataset is a cube of which this is one layer.
+    spool : Spool or None
+        Keeps unpacked chunks that are too large to be one block each.
     """
 
     path: str
     name: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    chunks: tuple[int, int] | None
+    chunks: tuple[int, ...] | None
     fingerprint: Fingerprint
-    leading: int | None = None
+    spool: Spool | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        if Fingerprint.of(self.path) != self.fingerprint:
+            raise InputError(
+                f"{self.path} was changed while it was read",
+                expected="the file as it was when it was opened",
+                hint="open it again",
+            )
+        with reading(self.path, self.name), h5py.File(self.path, "r", locking="best-effort") as file:
+            dataset = file[self.name]
+            codes = pipeline(dataset)
+            if codes is None or any(part.step not in (None, 1) for part in key):
+                return np.asarray(dataset[key])
+            return read_chunked(dataset, key, codes, self.spool)
+
+
+def cube(file: Any, name: str) -> Cube:
+    """Describe a dataset of an open file, and refuse it where reading it could go wrong.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open file.
+    name : str
+        Dataset.
+
+    Returns
+    -------
+    Cube
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset, its type is unknown, an axis is impossibly long, a filter is not
+        installed, or the file of an external or virtual source is missing.
+    """
+    path = file.filename
+    dataset = get(file, name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise InputError(f"{name} in {path} is a group", expected="a dataset")
+    try:
+        dtype = np.dtype(dataset.dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} in {path} is of an unknown type", expected="numbers") from error
+    shape = tuple(int(n) for n in dataset.shape or ())
+    if dataset.shape is None or 0 in shape or max(shape, default=0) > LONGEST_AXIS:
+        raise InputError(f"{name} in {path} has an impossible shape", got=f"{dataset.shape}")
+    check_storage(file, dataset)
+    chunks = None if dataset.chunks is None else tuple(int(n) for n in dataset.chunks)
+    spool = None
+    if chunks is not None and len(shape) >= 2 and pipeline(dataset) and set(chunks[:-2]) <= {1}:
+        rows = tile_rows((shape[-2], shape[-1]), [chunks[-2]])
+        # Tiles that are cut from a taller chunk would unpack it again and again.
+        spool = Spool(shape, chunks, dtype) if chunks[-2] > rows else None
+    return Cube(str(path), name, shape, dtype, chunks, Fingerprint.of(path), spool)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An image in an HDF5 file: a dataset of two dimensions, azimuth rows and range columns."""
+
+    source: Cube
+
+    @property
+    def path(self) -> str:
+        """File."""
+        return self.source.path
 
     @property
     def label(self) -> str:
-        """Name for messages."""
-        return self.name if self.leading is None else f"{self.name}[{self.leading}]"
+        """Name in the file."""
+        return self.source.name
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.source.shape[0], self.source.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type as stored."""
+        return self.source.dtype
+
+    @property
+    def chunk_rows(self) -> int | None:
+        """Rows of a chunk; None where contiguous."""
+        return None if self.source.chunks is None else self.source.chunks[0]
 
     def read(self, rows: slice, columns: slice = slice(None)) -> NDArray[Any]:
         """Read a block as it is stored.
@@ -136,36 +230,25 @@ class Plane:
         Returns
         -------
         ndarray
-            Stored type, byte order of the machine left to numpy.
+            Of the stored type.
 
         Raises
         ------
         InputError
             If the block cannot be read, or the file was changed since it was opened.
         """
-        if Fingerprint.of(self.path) != self.fingerprint:
-            raise InputError(
-                f"{self.path} was changed while it was read",
-                expected="the file as it was when it was opened",
-                hint="open it again",
-            )
-        with reading(self.path, self.label), h5py.File(self.path, "r", locking="best-effort") as file:
-            dataset = file[self.name]
-            key = (rows, columns) if self.leading is None else (self.leading, rows, columns)
-            return np.asarray(dataset[key])
+        return self.source[rows, columns]
 
 
-def plane(file: Any, name: str, leading: int | None = None) -> Plane:
-    """Describe a dataset of an open file, and refuse it where reading it could go wrong.
+def plane(file: Any, name: str) -> Plane:
+    """Describe an image of an open file, and refuse it where reading it could go wrong.
 
     Parameters
     ----------
     file : h5py.File
         Open file.
     name : str
-        Dataset with two dimensions, or three with ``leading``.
-    leading : int, optional
-        Layer of a cube.
+        Dataset.
 
     Returns
     -------
@@ -174,38 +257,41 @@ def plane(file: Any, name: str, leading: int | None = None) -> Plane:
     Raises
     ------
     InputError
-        If there is no such dataset, its shape or type is not that of an image, a filter is not
-        installed, or the file of an external or virtual source is missing.
+        As :func:`cube`; and if it has not two dimensions.
     """
-    path = file.filename
-    dataset = get(file, name)
-    if not isinstance(dataset, h5py.Dataset):
-        raise InputError(f"{name} in {path} is a group", expected="a dataset")
-    try:
-        dtype = np.dtype(dataset.dtype)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} in {path} is of an unknown type", expected="numbers") from error
-    dimensions = 2 if leading is None else 3
-    if dataset.shape is None or len(dataset.shape) != dimensions:
+    found = cube(file, name)
+    if found.ndim != 2:
         raise InputError(
-            f"{name} in {path} is not an image",
+            f"{name} in {found.path} is not an image",
             expected="two dimensions, azimuth and range",
-            got=f"shape {dataset.shape}",
+            got=f"shape {found.shape}",
         )
-    shape = tuple(int(n) for n in dataset.shape[-2:])
-    if 0 in shape or max(shape) > LONGEST_AXIS:
-        raise InputError(f"{name} in {path} has an impossible shape", expected="an image", got=f"{shape}")
-    check_storage(file, dataset)
-    chunks = dataset.chunks
-    return Plane(
-        path=str(path),
-        name=name,
-        shape=(shape[0], shape[1]),
-        dtype=dtype,
-        chunks=None if chunks is None else (int(chunks[-2]), int(chunks[-1])),
-        fingerprint=Fingerprint.of(path),
-        leading=leading,
-    )
+    return Plane(found)
+
+
+def tile_rows(shape: tuple[int, int], chunk_rows: Sequence[int] = ()) -> int:
+    """Rows of a tile: about 16 MB of float32, and whole chunks of the file where that can be.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the image.
+    chunk_rows : sequence of int
+        Rows of the chunks that the file's datasets are stored in.
+
+    Returns
+    -------
+    int
+        At least 1, at most the rows there are.
+    """
+    rows, columns = shape
+    wanted = max(1, BLOCK_BYTES // (4 * columns))
+    tallest = max(chunk_rows, default=1)
+    if tallest <= wanted:
+        wanted -= wanted % tallest
+    elif 4 * tallest * columns <= LARGEST_BLOCK_BYTES:
+        wanted = tallest
+    return min(rows, wanted)
 
 
 def get(file: Any, name: str) -> Any:

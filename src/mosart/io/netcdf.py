@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import h5netcdf
 import h5py
 import numpy as np
 import xarray as xr
+from dask.base import tokenize
 
 from mosart.stack import Stack
 
 from .atomic import atomic_path
-from .cf import CONVENTIONS, VARIABLE_ATTRS
-from .stream import Progress, row_tiles
+from .cf import encode, row_dimension, tidy_attributes
+from .hdf5 import Fingerprint, check_storage, cube, reading, tile_rows
+from .stream import Progress, store_by_rows
 
-#: Rows and columns of a stored chunk: 128 kB of float32, one date; both a map and a point's series
-#: touch few of them.
-CHUNK = (128, 256)
+#: Rows and columns of a stored chunk, one date each: small enough for a point's series, large enough
+#: for a map.
+CHUNK = (64, 512)
 
 
 def write_stack(stack: Stack, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
@@ -51,7 +55,8 @@ def write_dataset(
     ----------
     dataset : xarray.Dataset
         Variables on a radar grid (azimuth, range) or a map grid (y, x), lazy or not, and any smaller
-        ones. Memory is bounded by a block of rows of all variables, whatever the whole size.
+        ones. Memory is bounded by the blocks in work, whatever the whole size. Attributes of the
+        variables that CF asks for and that are missing are added.
     path : path-like
         File to write, whole or not at all.
     progress : callable, optional
@@ -62,103 +67,41 @@ def write_dataset(
     InputError
         If the file cannot be written.
     """
-    rows_dim = next((dim for dim in ("azimuth", "y") if dim in dataset.dims), None)
-    large = (
-        []
-        if rows_dim is None
-        else [n for n, v in dataset.variables.items() if rows_dim in v.dims and v.ndim > 1]
-    )
-    variables, attributes = encode(dataset, large)
+    rows = row_dimension(dataset)
+    small, large, attributes = encode(dataset, rows)
     with atomic_path(path) as temporary:
         with h5netcdf.File(temporary, "w") as file:
             file.dimensions = {str(name): size for name, size in dataset.sizes.items()}
-            file.attrs.update(_attributes(attributes))
-            for name, variable in variables.items():
-                _create(file, str(name), variable, name in large)
-        if rows_dim is not None and large:
+            file.attrs.update(attributes)
+            for name, variable in (small | large).items():
+                _create(file, name, variable, large=name in large)
+        if rows is not None and large:
             with h5py.File(temporary, "r+") as file:
-                for start, stop, tile in row_tiles(
-                    dataset[large].reset_coords(), rows_dim, multiple=CHUNK[0]
-                ):
-                    for name, block in tile.items():
-                        axis = dataset[name].dims.index(rows_dim)
-                        file[name][(slice(None),) * axis + (slice(start, stop),)] = block
-                    if progress is not None:
-                        progress(stop, dataset.sizes[rows_dim])
+                store_by_rows(large, {name: file[name] for name in large}, rows, progress=progress)
 
 
-def encode(
-    dataset: xr.Dataset, large: list[Hashable]
-) -> tuple[Mapping[Hashable, xr.Variable], Mapping[Any, Any]]:
-    """Encode a dataset by the CF conventions, the large variables in their own type.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        What to write.
-    large : list
-        Names of variables that are written by tiles: these keep their data untouched.
-
-    Returns
-    -------
-    variables, attributes : mapping
-        As they go into the file.
-    """
-    variables, attributes = xr.conventions.encode_dataset_coordinates(dataset)
-    encoded: dict[Hashable, xr.Variable] = {}
-    for name, variable in variables.items():
-        attrs = dict(VARIABLE_ATTRS.get(str(name), {})) | dict(variable.attrs)
-        plain = variable if name in large else variable.compute()
-        plain = xr.Variable(plain.dims, plain.data, attrs, {})
-        if np.issubdtype(plain.dtype, np.datetime64):
-            plain.encoding = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int64"}
-            if not (plain.values == plain.values.astype("datetime64[D]")).all():
-                plain.encoding["units"] = "microseconds since 1970-01-01"
-        if name not in large:
-            plain = xr.conventions.encode_cf_variable(plain, name=name)
-        encoded[name] = plain
-    return encoded, {"Conventions": CONVENTIONS} | {k: v for k, v in attributes.items() if k != "Conventions"}
-
-
-def _attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    """Keep to what netCDF can hold: truth values as 0 or 1, nothing as the empty text."""
-    out: dict[str, Any] = {}
-    for name, value in attrs.items():
-        if value is None:
-            out[str(name)] = ""
-        elif isinstance(value, bool | np.bool_):
-            out[str(name)] = np.int8(value)
-        elif isinstance(value, list | tuple) and any(isinstance(v, str) for v in value):
-            out[str(name)] = ",".join(str(v) for v in value)
-        else:
-            out[str(name)] = value
-    return out
-
-
-def _create(file: Any, name: str, variable: xr.Variable, large: bool) -> None:
-    dtype = variable.dtype
-    if dtype.kind in "OU":
-        dtype = h5py.string_dtype()
-    elif dtype.kind == "b":
-        dtype = np.dtype(np.uint8)
-    attrs = _attributes(variable.attrs)
+def _create(file: Any, name: str, variable: xr.Variable, *, large: bool) -> None:
+    attrs = tidy_attributes(variable.attrs)
     fill = attrs.pop("_FillValue", None)
+    dtype: Any = variable.dtype
+    if dtype.kind in "OUS":
+        dtype, fill = h5py.string_dtype(), None
     options: dict[str, Any] = {"fillvalue": fill}
     if large:
         if dtype.kind == "f":
             options["fillvalue"] = dtype.type(np.nan)
         shape = (1,) * (variable.ndim - 2) + CHUNK
-        options["chunks"] = tuple(min(a, b) for a, b in zip(shape, variable.shape))
+        options["chunks"] = tuple(max(1, min(a, b)) for a, b in zip(shape, variable.shape))
         options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-        target = file.create_variable(name, variable.dims, dtype, **options)
     else:
-        data = variable.values if dtype.kind != "O" else variable.values.astype(object)
-        target = file.create_variable(name, variable.dims, dtype, data=data, **options)
+        values = variable.values
+        options["data"] = values.astype(object) if dtype == h5py.string_dtype() else values
+    target = file.create_variable(name, variable.dims, dtype, **options)
     target.attrs.update(attrs)
 
 
 def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open one of our netCDF-4 files, lazily.
+    """Open a netCDF-4 file that MoSARt wrote, lazily.
 
     Parameters
     ----------
@@ -168,5 +111,78 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
+        Variables with rows (azimuth or y) and columns are lazy, in blocks of about 16 MB of one date
+        and complete rows; the smaller ones are in memory. Nothing is left open.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or not netCDF-4.
     """
-    return xr.open_dataset(path, engine="h5netcdf", chunks={})
+    variables: dict[str, xr.Variable] = {}
+    fingerprint = Fingerprint.of(path)
+    # The library asks for no lock: one file may be read by several programs at once.
+    with reading(path), h5netcdf.File(Path(path), "r", decode_vlen_strings=True) as file:
+        attrs = dict(file.attrs)
+        for name, stored in file.variables.items():
+            raw = file._h5file[name]
+            check_storage(file._h5file, raw)
+            dims = tuple(str(dim) for dim in stored.dimensions)
+            attributes = dict(stored.attrs)
+            if {"azimuth", "y"} & set(dims) and len(dims) > 1:
+                source = cube(file._h5file, str(name))
+                data: Any = lazy_blocks(source, source.chunks, tokenize(str(path), fingerprint))
+                fill = attributes.get("_FillValue")
+                if fill is not None and np.ndim(fill) == 0 and np.isnan(fill):
+                    del attributes["_FillValue"]  # NaN needs no decoding
+            else:
+                data = stored[...]
+            variables[str(name)] = xr.Variable(dims, data, attributes)
+        return decode(variables, attrs)
+
+
+def lazy_blocks(source: Any, chunks: tuple[int, ...] | None, token: str) -> Any:
+    """Give a stored array as a dask array: blocks of one date and complete rows.
+
+    Parameters
+    ----------
+    source : array-like
+        With name, shape and type; its last two dimensions are rows and columns.
+    chunks : tuple of int or None
+        How it is stored.
+    token : str
+        What tells this file from others.
+
+    Returns
+    -------
+    dask.array.Array
+    """
+    rows = tile_rows(source.shape[-2:], () if chunks is None else (int(chunks[-2]),))
+    return da.from_array(
+        source,
+        chunks=(1,) * (source.ndim - 2) + (rows, source.shape[-1]),
+        name=f"{source.name}-{token}",
+        asarray=False,
+        fancy=False,
+    )
+
+
+def decode(variables: Mapping[str, xr.Variable], attrs: Mapping[str, Any]) -> xr.Dataset:
+    """Decode variables by the CF conventions.
+
+    Parameters
+    ----------
+    variables : mapping of str to xarray.Variable
+        As stored.
+    attrs : mapping
+        Attributes of the file.
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    decoded = xr.decode_cf(xr.Dataset(dict(variables), attrs=dict(attrs)))
+    for variable in decoded.variables.values():
+        variable.encoding = {}
+    decoded.encoding = {}
+    return decoded

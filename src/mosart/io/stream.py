@@ -2,75 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.base import compute
-from numpy.typing import NDArray
 
 #: Called with what is done and what there is to do.
 Progress = Callable[[int, int], None]
 
+#: Bytes of a tile where nothing is lazy and no block says how large one should be.
+TILE_BYTES = 64_000_000
 
-def row_tiles(
-    dataset: xr.Dataset, dim: str, *, multiple: int = 1
-) -> Iterator[tuple[int, int, Mapping[str, NDArray[Any]]]]:
-    """Compute a dataset tile after tile of rows.
+
+def store_by_rows(
+    sources: Mapping[str, xr.Variable],
+    targets: Mapping[str, Any],
+    dim: str,
+    *,
+    progress: Progress | None = None,
+) -> None:
+    """Compute variables tile after tile of rows, each block going to its place as soon as it is there.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        Variables, lazy or not, of any dimensions.
+    sources : mapping of str to xarray.Variable
+        Variables that have the dimension, lazy or not. The tiles follow the blocks of the lazy ones:
+        no block is computed twice, and what variables share is computed once.
+    targets : mapping of str to array-like
+        Where each goes: anything that takes ``target[slices] = block``. One block is written at a time.
     dim : str
-        Dimension of the rows. The tiles follow the blocks of the lazy variables, so that no block is
-        computed twice.
-    multiple : int
-        All tiles but the last begin and end at a multiple of it, as a file's chunks need it: rows
-        beyond wait for the next tile.
-
-    Yields
-    ------
-    start, stop : int
-        Rows of the tile.
-    tile : mapping of str to ndarray
-        Variables that have the dimension, by name.
+        Dimension of the rows.
+    progress : callable, optional
+        Called with the rows done and the rows there are.
     """
-    names = [str(name) for name in dataset.variables if dim in dataset[name].dims and name != dim]
-    axes = {name: dataset[name].dims.index(dim) for name in names}
-    total = dataset.sizes[dim]
-    waiting: dict[str, NDArray[Any]] = {}
-    begin = 0
-    edges = block_edges(dataset, dim)
+    edges = block_edges(sources.values(), dim)
     for start, stop in pairwise(edges):
-        parts = [dataset[name].isel({dim: slice(start, stop)}).data for name in names]
-        blocks = dict(zip(names, compute(*parts)))  # type: ignore[no-untyped-call]
-        if waiting:
-            blocks = {n: np.concatenate([waiting[n], blocks[n]], axis=axes[n]) for n in names}
-        end = stop if stop == total else stop - stop % multiple
-        if end <= begin:
-            waiting = blocks
-            continue
-        ready = {n: _cut(blocks[n], axes[n], 0, end - begin) for n in names}
-        yield begin, end, ready
-        waiting = (
-            {n: _cut(blocks[n], axes[n], end - begin, stop - begin).copy() for n in names}
-            if end < stop
-            else {}
-        )
-        begin = end
+        lazy: list[Any] = []
+        places: list[Any] = []
+        regions: list[tuple[slice, ...]] = []
+        for name, variable in sources.items():
+            axis = variable.dims.index(dim)
+            region = tuple(
+                slice(start, stop) if i == axis else slice(0, n) for i, n in enumerate(variable.shape)
+            )
+            if variable.chunks is None:
+                targets[name][region] = np.asarray(variable.data[region])
+            else:
+                lazy.append(variable.data[region])
+                places.append(targets[name])
+                regions.append(region)
+        if lazy:
+            da.store(lazy, places, regions=regions, lock=True)
+        if progress is not None:
+            progress(stop, edges[-1])
 
 
-def block_edges(dataset: xr.Dataset, dim: str) -> list[int]:
-    """Rows where tiles begin and end: where a block of any lazy variable does that has the coarsest blocks.
+def block_edges(variables: Iterable[xr.Variable], dim: Hashable) -> list[int]:
+    """Rows where tiles begin and end: as the blocks of the lazy variable that has the fewest.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        Variables, lazy or not.
-    dim : str
+    variables : iterable of xarray.Variable
+        Variables that have the dimension, lazy or not.
+    dim : hashable
         Dimension of the rows.
 
     Returns
@@ -78,19 +75,15 @@ def block_edges(dataset: xr.Dataset, dim: str) -> list[int]:
     list of int
         From 0 to the number of rows.
     """
-    total = dataset.sizes[dim]
     coarsest: tuple[int, ...] = ()
-    for variable in dataset.variables.values():
-        if dim in variable.dims and variable.chunks is not None:
-            chunks = variable.chunks[variable.dims.index(dim)]
-            if not coarsest or len(chunks) < len(coarsest):
-                coarsest = chunks
-    if not coarsest:
-        row_bytes = sum(v.nbytes for v in dataset.variables.values() if dim in v.dims) / max(total, 1)
-        step = max(1, int(64_000_000 // max(row_bytes, 1)))
-        return [*range(0, total, step), total]
-    return [0, *np.cumsum(coarsest).tolist()]
-
-
-def _cut(array: NDArray[Any], axis: int, start: int, stop: int) -> NDArray[Any]:
-    return array[(slice(None),) * axis + (slice(start, stop),)]
+    total, row_bytes = 0, 0
+    for variable in variables:
+        axis = variable.dims.index(dim)
+        total = variable.shape[axis]
+        row_bytes += variable.nbytes // max(total, 1)
+        if variable.chunks is not None and (not coarsest or len(variable.chunks[axis]) < len(coarsest)):
+            coarsest = variable.chunks[axis]
+    if coarsest:
+        return [0, *np.cumsum(coarsest).tolist()]
+    step = max(1, TILE_BYTES // max(row_bytes, 1))
+    return [*range(0, total, step), total]

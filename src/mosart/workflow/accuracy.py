@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: The ground counts as changed where the change is above this share of its largest.
+ZONE = 0.1
+
 _ERRORS = {
     "rowwise": "",
     "rowwise-intensity": "",

@@ -91,7 +91,7 @@ class Plan:
             f"dates      {_names(self.stack.dates)}",
             f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
             f"geometry   {geometry_text(self.frame, self.geometry_fault)}",
-            f"method     {self.config.method}, despeckle {self.config.despeckle}, weights {self.config.weights}",
+            f"method     {self.config.method}, despeckle: {self.config.despeckle}, weights: {self.config.weights}",
             f"reference  {_names(self.reference)}",
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
@@ -178,7 +178,7 @@ def required(config: Config) -> tuple[Path, Path]:
                 got=f"no `{key}`",
                 hint=f"name it in the config file or as --{key}",
             )
-    assert config.out is not None  # noqa: S101 (for the type checker: refused above)
+    assert config.out is not None  # for the type checker: refused above
     return config.stack[0], config.out
 
 

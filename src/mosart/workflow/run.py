@@ -113,7 +113,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
     -------
     Outcome
     """
-    assert plan.config.out is not None  # noqa: S101 (for the type checker: the check refuses it)
+    assert plan.config.out is not None  # for the type checker: the check refuses it
     folder = ProductFolder(plan.config.out)
     for line in plan.text().splitlines():
         logger.debug("%s", line)

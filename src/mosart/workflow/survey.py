@@ -7,9 +7,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import dask
 import dask.array as da
 import numpy as np
+from dask.base import compute
 
 from mosart.errors import InputError
 from mosart.stack import Stack
@@ -69,7 +69,7 @@ def survey(stack: Stack, talk: Talk) -> Survey:
         da.where(known, height, -np.inf).max(),
     )
     with talk.progress("reading all images once") as advance, dask_progress(advance):
-        finite, heights, low, high = dask.compute(*jobs)
+        finite, heights, low, high = compute(*jobs)
     if heights == 0:
         raise InputError(
             "the DEM has no finite height here",

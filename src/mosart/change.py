@@ -1,0 +1,462 @@
+"""Elevation change: what every inversion method returns, with its time series and volumes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from .correlation import FULLY_CORRELATED, Correlation, measure_correlation
+from .errors import InputError
+from .ground import pixel_area
+from .masks import Flag
+from .stack import Stack
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+
+RADAR_DIMS = ("azimuth", "range")
+MAP_DIMS = ("y", "x")
+
+
+class AreaMasks(Protocol):
+    """What time series and volumes need of areas: their names, and the pixels of each."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the areas."""
+
+    def mask(self, data: xr.Dataset, name: str) -> NDArray[np.bool_]:
+        """Pixels of an area on the grid of a dataset."""
+
+
+@dataclass(frozen=True)
+class ElevationChange:
+    """Elevation change of each entry against the reference, on one grid.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Dimensions ``(date, azimuth, range)`` or ``(date, y, x)``, lazily loaded. Coordinates: ``date``
+        (datetime64, ascending; an epoch's last date). Variables:
+
+        - ``elevation_change`` (date, …) float32, metres, positive where the surface rose, at the fixed
+          ground position of the pixel; absent where no geometry is known;
+        - ``elevation_change_slant`` (date, azimuth, range) float32, metres, at the fixed slant-range
+          pixel; one of the two is there;
+        - ``elevation_change_std``: metres, standard error; dimensions ``(date,)`` for methods that have
+          one number a date, else those of the change;
+        - ``mask`` (date, …) uint8, bits of :class:`mosart.masks.Flag`; products are NaN where any bit
+          but ``CLIPPED`` is set;
+        - ``averaged_dates`` (date,) text, ``"YYYYMMDD,YYYYMMDD"``: the images of each entry;
+        - where known ``height``, ``longitude``, ``latitude`` (azimuth, range), ``elevation``
+          (date, azimuth, range), ``stable`` (azimuth, range) bool: the stable ground that the standard
+          errors were measured on.
+
+        Attributes: ``method``, ``reference_dates`` (``"YYYYMMDD,…"``), and where known ``stable_area``,
+        ``azimuth_spacing`` and those of the stack.
+
+    Raises
+    ------
+    InputError
+        If a variable, dimension or attribute is missing or of the wrong kind.
+    """
+
+    dataset: xr.Dataset
+
+    def __post_init__(self) -> None:
+        validate(self.dataset)
+
+    @property
+    def dates(self) -> tuple[dt.date, ...]:
+        """Dates of the entries, ascending."""
+        return tuple(d.item() for d in self.dataset["date"].values.astype("datetime64[D]"))
+
+    @property
+    def reference_dates(self) -> tuple[dt.date, ...]:
+        """Dates that the change is measured against."""
+        names = str(self.dataset.attrs["reference_dates"]).split(",")
+        return tuple(dt.datetime.strptime(name.strip(), "%Y%m%d").date() for name in names)
+
+    @property
+    def quantity(self) -> str:
+        """``elevation_change``, or ``elevation_change_slant`` where no geometry is known."""
+        return "elevation_change" if "elevation_change" in self.dataset else "elevation_change_slant"
+
+    @property
+    def dims(self) -> tuple[str, str]:
+        """The two dimensions of the grid."""
+        return MAP_DIMS if "y" in self.dataset[self.quantity].dims else RADAR_DIMS
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of entries, rows and columns."""
+        sizes = self.dataset.sizes
+        return sizes["date"], sizes[self.dims[0]], sizes[self.dims[1]]
+
+    @property
+    def has_lonlat(self) -> bool:
+        """Whether longitude and latitude are known."""
+        return "longitude" in self.dataset
+
+    def time_series(self, areas: AreaMasks) -> pd.DataFrame:
+        """Mean change of points and areas on every date.
+
+        Parameters
+        ----------
+        areas : Areas
+            Points and polygons; a point is the pixel that holds it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row an area and date: ``name``, ``date``, the change (``elevation_change_m``, or
+            ``elevation_change_slant_m`` where no geometry is known) and its standard error
+            (``…_std_m``), ``pixels`` (with a value), ``unseen_share`` (of the pixels, without a value)
+            and ``flags`` (names of the reasons met, ``clipped`` included). The mean is weighted by the
+            ground area of the pixels where it is known. NaN where no pixel has a value.
+
+        Raises
+        ------
+        InputError
+            If an area holds no pixel.
+
+        Notes
+        -----
+        The standard error of a mean accounts for the spatial correlation of the errors, see
+        :mod:`mosart.correlation`.
+        """
+        rows: list[dict[str, object]] = []
+        for piece in self._pieces(areas, equal_areas=True):
+            seen = piece.seen
+            total = piece.area[seen].sum()
+            rows.append(
+                {
+                    "name": piece.name,
+                    "date": piece.date,
+                    f"{self.quantity}_m": piece.sum() / total if seen.any() else np.nan,
+                    f"{self.quantity}_std_m": piece.sum_std(seen) / total if seen.any() else np.nan,
+                    "pixels": int(seen.sum()),
+                    "unseen_share": 1.0 - seen.sum() / piece.inside.sum(),
+                    "flags": piece.flags(),
+                }
+            )
+        return _table(rows, areas)
+
+    def volume(self, areas: AreaMasks) -> pd.DataFrame:
+        """Volume gained and lost in each area on every date, against the reference.
+
+        Parameters
+        ----------
+        areas : Areas
+            Polygons.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row an area and date: ``name``, ``date``, ``gained_m3`` (sum over the pixels that rose),
+            ``lost_m3`` (negative), ``net_m3``, each with ``…_std_m3``, ``area_m2`` (horizontal, seen
+            or not), ``unseen_share`` of it (nothing is filled in there), ``pixels`` and ``flags``.
+            Volumes are NaN where nothing is seen.
+
+        Raises
+        ------
+        InputError
+            If an area holds no pixel, or the ground area of a pixel is not known.
+
+        Notes
+        -----
+        The standard error of a sum accounts for the spatial correlation of the errors (Rolstad et al.
+        2009), see :mod:`mosart.correlation`. Gain and loss each take the noise of one sign; the net does
+        not.
+        """
+        rows: list[dict[str, object]] = []
+        for piece in self._pieces(areas, equal_areas=False):
+            seen = piece.seen
+            row: dict[str, object] = {"name": piece.name, "date": piece.date}
+            parts = {"gained": seen & (piece.change > 0), "lost": seen & (piece.change < 0), "net": seen}
+            for part, pixels in parts.items():
+                row[f"{part}_m3"] = piece.sum(pixels) if seen.any() else np.nan
+                row[f"{part}_std_m3"] = piece.sum_std(pixels) if seen.any() else np.nan
+            area = np.nansum(piece.signed_area[piece.inside])
+            seen_area = piece.area[seen].sum()
+            row |= {
+                "area_m2": area,
+                "unseen_share": max(0.0, 1.0 - seen_area / area) if area > 0 else np.nan,
+                "pixels": int(seen.sum()),
+                "flags": piece.flags(),
+            }
+            rows.append(row)
+        return _table(rows, areas)
+
+    def correlation(self, date: dt.date, exclude: Booleans | None = None) -> Correlation:
+        """Spatial correlation of the errors of one entry, measured on stable ground.
+
+        Parameters
+        ----------
+        date : datetime.date
+            An entry's date.
+        exclude : ndarray of bool, optional
+            Pixels that are not stable, used where the dataset does not name its stable ground.
+
+        Returns
+        -------
+        Correlation
+            Of the change divided by its standard error. Without a variable ``stable``, ground is taken
+            as stable where the change is within three standard errors and not excluded.
+        """
+        entry = self._entry(self.dates.index(date))
+        return self._correlation(entry["change"], entry["std"], date, exclude)
+
+    def _entry(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Change, standard error and mask of one entry, in memory."""
+        wanted = {"change": self.quantity, "std": "elevation_change_std", "mask": "mask"}
+        loaded = self.dataset[list(wanted.values())].isel(date=index).load()
+        return {key: loaded[name].values for key, name in wanted.items()}
+
+    def _correlation(
+        self,
+        change: NDArray[np.generic],
+        std: NDArray[np.generic],
+        date: dt.date,
+        exclude: Booleans | None,
+    ) -> Correlation:
+        positive = np.where(std > 0, std, np.nan)  # type: ignore[operator]
+        with np.errstate(invalid="ignore"):
+            errors = np.asarray(change / positive)
+        if "stable" in self.dataset:
+            stable = self.dataset["stable"].values.astype(bool)
+        else:
+            stable = np.abs(errors) <= 3.0
+            if exclude is not None:
+                stable &= ~exclude
+        errors = np.where(stable, errors, np.nan)
+        measured = measure_correlation(errors)
+        if measured.pixels == 0 and np.any(std > 0):  # type: ignore[operator]
+            logger.warning(
+                "%s: too little stable ground to measure how errors are correlated; "
+                "sums and means take them as one error shared by all pixels",
+                f"{date:%Y%m%d}",
+            )
+        return measured
+
+    def _pieces(self, areas: AreaMasks, *, equal_areas: bool) -> Iterator[_Piece]:
+        """Every area on every date, one date in memory at a time."""
+        boxes = {name: _box(self.dataset, areas, name, self.dims) for name in areas.names}
+        sizes = {name: self._areas_of_pixels(box, equal_areas) for name, (box, _) in boxes.items()}
+        exclude = np.zeros(self.shape[1:], bool)
+        for box, inside in boxes.values():
+            exclude[box] |= inside
+        for index, date in enumerate(self.dates):
+            entry = self._entry(index)
+            correlation = FULLY_CORRELATED
+            if any(inside.sum() > 1 for _, inside in boxes.values()):
+                correlation = self._correlation(entry["change"], entry["std"], date, exclude)
+            for name, (box, inside) in boxes.items():
+                std = entry["std"][box] if entry["std"].ndim else np.full(inside.shape, entry["std"])
+                yield _Piece(
+                    name=name,
+                    date=date,
+                    inside=inside,
+                    change=entry["change"][box].astype(np.float64),
+                    std=std.astype(np.float64),
+                    mask=entry["mask"][box].astype(np.uint8),
+                    signed_area=sizes[name],
+                    correlation=correlation,
+                )
+
+    def _areas_of_pixels(self, box: tuple[slice, slice], equal_areas: bool) -> Floats:
+        """Ground area of the pixels of a box, signed; ones where unknown and not needed."""
+        data = self.dataset
+        shape = tuple(side.stop - side.start for side in box)
+        if self.dims == MAP_DIMS:
+            return np.full(shape, 1.0) if equal_areas else _cell_areas(data, box)
+        spacing = float(data.attrs.get("azimuth_spacing", np.nan) or np.nan)
+        if self.has_lonlat:
+            # a margin of one pixel, so that a box's border has its central differences
+            wide = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+            inner = tuple(
+                slice(side.start - w.start, side.stop - w.start) for side, w in zip(box, wide, strict=True)
+            )
+            lonlat = [data[name][wide].values.astype(np.float64) for name in ("longitude", "latitude")]
+            area = pixel_area(lonlat[0], lonlat[1], spacing)[inner]
+            if np.isfinite(area).any():
+                return np.asarray(area)
+        if equal_areas:
+            return np.ones(shape)
+        raise InputError(
+            "the ground area of the pixels is not known, so there is no volume",
+            expected="longitude and latitude for every pixel, on at least two rows",
+            hint="a stack with longitude and latitude gives volumes",
+        )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One area on one date: arrays over the box that holds the area."""
+
+    name: str
+    date: dt.date
+    inside: Booleans
+    change: Floats
+    std: Floats
+    mask: NDArray[np.uint8]
+    signed_area: Floats
+    correlation: Correlation
+
+    @property
+    def area(self) -> Floats:
+        return np.abs(self.signed_area)
+
+    @property
+    def seen(self) -> Booleans:
+        return self.inside & np.isfinite(self.change) & np.isfinite(self.signed_area)
+
+    def sum(self, pixels: Booleans | None = None) -> float:
+        chosen = self.seen if pixels is None else pixels
+        return float((self.area[chosen] * self.change[chosen]).sum())
+
+    def sum_std(self, pixels: Booleans) -> float:
+        return self.correlation.sum_std(np.where(pixels, self.area * self.std, 0.0))
+
+    def flags(self) -> str:
+        met = int(np.bitwise_or.reduce(self.mask[self.inside], initial=0))
+        return " ".join(str(flag.name).lower() for flag in Flag if flag & met)
+
+
+def _table(rows: list[dict[str, object]], areas: AreaMasks) -> pd.DataFrame:
+    """Rows grouped by area, in the order of the areas."""
+    table = pd.DataFrame(rows)
+    table["date"] = pd.to_datetime(table["date"])
+    order = {name: number for number, name in enumerate(areas.names)}
+    return table.sort_values("name", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+
+
+def _box(
+    data: xr.Dataset, areas: AreaMasks, name: str, dims: tuple[str, str]
+) -> tuple[tuple[slice, slice], Booleans]:
+    """Find the smallest box that holds an area, and the area's pixels in it."""
+    inside = np.asarray(areas.mask(data, name), bool)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if rows.size == 0:
+        raise InputError(
+            f"the area {name!r} holds no pixel",
+            expected=f"an area inside the {dims[0]}, {dims[1]} grid",
+            hint="check the area's coordinates, or crop less",
+        )
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return box, inside[box]
+
+
+def _cell_areas(data: xr.Dataset, box: tuple[slice, slice]) -> Floats:
+    """Ground area of the cells of a map grid."""
+    from pyproj import CRS
+
+    from .ground import metres_per_degree
+
+    x, y = data["x"].values.astype(np.float64), data["y"].values.astype(np.float64)
+    mapping = data[str(data.attrs.get("grid_mapping", "spatial_ref"))].attrs
+    crs = CRS.from_wkt(str(mapping.get("crs_wkt") or mapping["spatial_ref"]))
+    width, height = (abs(v[-1] - v[0]) / (v.size - 1) if v.size > 1 else np.nan for v in (x, y))
+    if "GeoTransform" in mapping:
+        numbers = [float(number) for number in str(mapping["GeoTransform"]).split()]
+        width, height = abs(numbers[1]), abs(numbers[5])
+    area = np.full((box[0].stop - box[0].start, box[1].stop - box[1].start), width * height)
+    if crs.is_geographic:
+        east, north = metres_per_degree(y[box[0]])
+        area *= (east * north)[:, None]
+    return area
+
+
+def validate(data: xr.Dataset) -> None:
+    """Check that a dataset is an elevation change.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        See :class:`ElevationChange`. Nothing is loaded.
+
+    Raises
+    ------
+    InputError
+        If a variable, dimension or attribute is missing or of the wrong kind.
+    """
+    what = "the dataset is not an elevation change"
+    names = [name for name in ("elevation_change", "elevation_change_slant") if name in data]
+    if not names:
+        raise InputError(
+            f"{what}: it has no change",
+            expected="a variable elevation_change or elevation_change_slant",
+            got=", ".join(map(str, data.data_vars)) or "no variables",
+        )
+    dims = data[names[0]].dims
+    if dims not in {("date", *RADAR_DIMS), ("date", *MAP_DIMS)}:
+        raise InputError(
+            f"{what}: the dimensions of {names[0]} are wrong",
+            expected="(date, azimuth, range) or (date, y, x)",
+            got=str(dims),
+        )
+    for name in [*names, "mask"]:
+        if name not in data or data[name].dims != dims:
+            raise InputError(
+                f"{what}: {name} is missing or has other dimensions than {names[0]}",
+                expected=str(dims),
+                got=str(data[name].dims) if name in data else "nothing",
+            )
+    if data["mask"].dtype != np.uint8:
+        raise InputError(f"{what}: the mask is not bits", expected="uint8", got=str(data["mask"].dtype))
+    std = data.get("elevation_change_std")
+    if std is None or std.dims not in {("date",), dims}:
+        raise InputError(
+            f"{what}: elevation_change_std is missing or has wrong dimensions",
+            expected=f"('date',) or {dims}",
+            got=str(std.dims) if std is not None else "nothing",
+        )
+    dates = data["date"].values if "date" in data.coords else np.zeros(0)
+    if dates.size == 0 or dates.dtype.kind != "M" or np.any(np.diff(dates) <= np.timedelta64(0)):
+        raise InputError(
+            f"{what}: its dates are wrong",
+            expected="at least one date, datetime64, ascending, none twice",
+            got=", ".join(map(str, dates)) or "none",
+        )
+    if ("longitude" in data) != ("latitude" in data):
+        raise InputError(f"{what}: only one of longitude and latitude is there", expected="both or neither")
+    for name in ("method", "reference_dates"):
+        if not data.attrs.get(name):
+            raise InputError(f"{what}: the attribute {name} is missing", expected="text")
+
+
+def temporal_std(stack: Stack) -> xr.DataArray:
+    """Compute the standard deviation of the amplitudes over the dates.
+
+    Parameters
+    ----------
+    stack : Stack
+        With any number of dates.
+
+    Returns
+    -------
+    xarray.DataArray, (azimuth, range)
+        In the units of the amplitude, divided by the number of finite dates (as ``calc_std`` of the
+        original), lazily computed in float64; NaN where no date is finite, 0 where one is.
+    """
+    amplitude = stack.dataset["amplitude"].astype(np.float64)
+    count = amplitude.notnull().sum("date")
+    some = count.where(count > 0)
+    mean = amplitude.sum("date", skipna=True) / some
+    variance = ((amplitude - mean) ** 2).sum("date", skipna=True) / some
+    result: xr.DataArray = (variance**0.5).rename("amplitude_std")
+    result.attrs = {
+        "long_name": "standard deviation of the amplitude over the dates",
+        "units": str(stack.dataset["amplitude"].attrs.get("units", "1")),
+    }
+    return result

@@ -1,0 +1,193 @@
+"""What a stack must be beyond its names and shapes: values and geometry, checked with bounded memory."""
+
+from __future__ import annotations
+
+import logging
+from itertools import pairwise
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+from dask.base import compute
+from numpy.typing import NDArray
+
+from mosart.errors import InputError
+from mosart.stack import Date, Stack
+
+from .own import geocoded
+from .stream import Progress
+
+log = logging.getLogger(__name__)
+
+#: Rows that are read to see whether longitude and latitude are those of a map.
+SAMPLED_ROWS = 7
+_MEMO = "mosart_values_checked"
+
+
+def drop_empty(stack: Stack, empty: list[Date], path: str, minimum_dates: int) -> Stack:
+    """Set images without a single number aside, by name.
+
+    Parameters
+    ----------
+    stack : Stack
+        All images.
+    empty : list of datetime.date
+        Those to set aside; logged as a warning.
+    path : str
+        The file, for messages.
+    minimum_dates : int
+        Fewer images than these left are refused.
+
+    Returns
+    -------
+    Stack
+
+    Raises
+    ------
+    InputError
+        If too few are left.
+    """
+    names = ", ".join(f"{date:%Y%m%d}" for date in empty)
+    kept = [date for date in stack.dates if date not in empty]
+    if len(kept) < minimum_dates:
+        raise InputError(
+            f"{path} has too few images with data",
+            expected=f"at least {minimum_dates} dates",
+            got=(", ".join(f"{date:%Y%m%d}" for date in kept) or "none")
+            + (f"; zero or NaN everywhere: {names}" if names else ""),
+            hint="a change needs an image before and one after",
+        )
+    if not empty:
+        return stack
+    log.warning("%s: set aside, as they are zero or NaN everywhere: %s", path, names)
+    return stack.select(kept)
+
+
+def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | None = None) -> Stack:
+    """Look at every amplitude of a stack once, by blocks, before work starts.
+
+    Opening a stack looks at a sample of each image; every block is also checked for negative numbers
+    whenever it is read. This function looks at all of it at once, best on the cropped stack, so that
+    nothing is refused halfway through a run. Called again on its result it does nothing.
+
+    Parameters
+    ----------
+    stack : Stack
+        Lazily loaded or in memory. Memory is bounded by a few blocks.
+    minimum_dates : int
+        Fewer images than these left are refused.
+    progress : callable, optional
+        Called with the images done and the images there are.
+
+    Returns
+    -------
+    Stack
+        Without the images that have no finite number other than zero, which are named in a warning.
+
+    Raises
+    ------
+    InputError
+        If an amplitude is negative (decibels suspected), cannot be read, or too few images are left.
+    """
+    if stack.dataset.encoding.get(_MEMO) == stack.dates:
+        return stack
+    empty = []
+    source = str(stack.dataset.attrs.get("source", "the stack"))
+    amplitude = stack.dataset["amplitude"]
+    for index, date in enumerate(stack.dates):
+        image = amplitude[index]
+        lit, negative = _lit_and_negative(image.data)
+        if negative:
+            raise InputError(
+                f"{date:%Y%m%d} of {source} holds negative amplitudes",
+                expected="linear amplitudes, zero or more",
+                hint="decibels? then amplitude = 10**(dB/20)",
+            )
+        if not lit:
+            empty.append(date)
+        if progress is not None:
+            progress(index + 1, len(stack.dates))
+    checked = drop_empty(stack, empty, source, minimum_dates)
+    checked.dataset.encoding[_MEMO] = checked.dates
+    return checked
+
+
+def _lit_and_negative(image: object) -> tuple[bool, bool]:
+    blocks = da.asarray(image)
+    lit, negative = compute(((blocks > 0) & da.isfinite(blocks)).any(), (blocks < 0).any())
+    return bool(lit), bool(negative)
+
+
+def find_empty(stack: Stack) -> list[Date]:
+    """Find images without a finite number other than zero.
+
+    Parameters
+    ----------
+    stack : Stack
+        Lazily loaded. Of each image some rows in the middle are read, and all blocks only where these
+        have no number.
+
+    Returns
+    -------
+    list of datetime.date
+
+    Raises
+    ------
+    InputError
+        If a block that is read holds negative numbers or cannot be read.
+    """
+    empty = []
+    amplitude = stack.dataset["amplitude"].data
+    middle = amplitude.shape[1] // 2
+    edges = [0, *np.cumsum(amplitude.chunks[1]).tolist()]
+    parts = [slice(max(0, middle - 8), middle + 8), *(slice(a, b) for a, b in pairwise(edges))]
+    for index, date in enumerate(stack.dates):
+        if not any((amplitude[index, rows].compute() > 0).any() for rows in parts):
+            empty.append(date)
+    return empty
+
+
+def check_geometry(stack: Stack, path: Path) -> None:
+    """Refuse a stack whose longitude and latitude are those of a map, from a few rows.
+
+    Parameters
+    ----------
+    stack : Stack
+        With or without longitude and latitude.
+    path : Path
+        The file, for messages.
+
+    Raises
+    ------
+    InputError
+        If longitude depends on the column alone and latitude on the row alone although the ground is
+        not flat: in radar geometry a higher point lies nearer to the radar.
+    """
+    rows, columns = stack.shape[1:]
+    if not stack.has_lonlat or rows < 3 or columns < 3:
+        return
+    chosen = np.unique(np.linspace(0, rows - 1, SAMPLED_ROWS).astype(int))
+    sample = stack.dataset[["longitude", "latitude", "height"]].isel(azimuth=chosen).compute()
+    lon, lat, height = (sample[name].values for name in ("longitude", "latitude", "height"))
+    if not np.isfinite(lon).any() or not np.isfinite(height).any():
+        return
+    if np.nanmax(height) - np.nanmin(height) <= 1.0:
+        return  # flat: nothing to tell it by, and nothing to go wrong
+    pixel = _pixel(lon)
+    if pixel and _spread(lon, 0) < 0.01 * pixel and _spread(lat, 1) < 0.01 * pixel:
+        raise geocoded(path, "longitude that depends on the column alone, latitude on the row alone")
+
+
+def _pixel(lon: NDArray[np.float64]) -> float:
+    steps = np.abs(np.diff(lon, axis=1))
+    steps = steps[np.isfinite(steps)]
+    return float(np.median(steps)) if steps.size else 0.0
+
+
+def _spread(values: NDArray[np.float64], axis: int) -> float:
+    """Largest range of values along an axis, NaN aside."""
+    finite = np.isfinite(values)
+    high = np.where(finite, values, -np.inf).max(axis=axis)
+    low = np.where(finite, values, np.inf).min(axis=axis)
+    known = finite.any(axis=axis)
+    return float((high - low)[known].max()) if known.any() else 0.0

@@ -1,0 +1,163 @@
+"""The demonstration: a simulated crater collapses, the whole workflow runs, and the truth judges it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from mosart.errors import InputError
+from mosart.io.flat import write_flat
+from mosart.io.netcdf import open_dataset, write_dataset
+from mosart.simulate import Simulation, collapse
+
+from .accuracy import ZONE
+from .config import Config
+from .folder import ProductFolder
+from .log import Talk, recorded
+from .run import run
+
+logger = logging.getLogger(__name__)
+
+#: What the error of the demo's map stays below: a share of the change where the ground changed, and metres
+#: where it did not. Other seeds of the same scene stay below it too.
+BOUND_ZONE = 0.75
+BOUND_STABLE = 5.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A map of change against the truth, where both are known.
+
+    Parameters
+    ----------
+    change : float
+        Root mean square of the true change where it is above a tenth of its largest, metres.
+    zone : float
+        Root mean square error there, metres.
+    stable : float
+        Root mean square error where nothing changed, metres.
+    seen : float
+        Share of the pixels with a result.
+    """
+
+    change: float
+    zone: float
+    stable: float
+    seen: float
+
+
+def score(estimate: xr.DataArray, truth: xr.Dataset) -> Score:
+    """Compare the last entry of a map on the radar grid with the truth of its date.
+
+    Parameters
+    ----------
+    estimate : xarray.DataArray, (date, azimuth, range)
+        Metres, NaN where withheld.
+    truth : xarray.Dataset
+        ``elevation_change`` and ``hidden`` (date, azimuth, range) of the whole simulated image.
+
+    Returns
+    -------
+    Score
+    """
+    here = truth.isel(azimuth=estimate["azimuth"].values, range=estimate["range"].values)
+    here = here.sel(date=estimate["date"].values[-1])
+    true, hidden = here["elevation_change"].values, here["hidden"].values.astype(bool)
+    error = estimate.isel(date=-1).values - true
+    known = np.isfinite(error) & ~hidden
+    zone = known & (np.abs(true) > ZONE * np.abs(true).max())
+    return Score(
+        change=_rms(true[zone]),
+        zone=_rms(error[zone]),
+        stable=_rms(error[known & (true == 0)]),
+        seen=float(np.isfinite(estimate.isel(date=-1).values).mean()),
+    )
+
+
+def run_demo(out: Path) -> str:
+    """Simulate, run the whole workflow, and compare with the truth.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the simulated stack and, in ``products``, what a run leaves.
+
+    Returns
+    -------
+    str
+        The result and the command for the user's own file.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    folder = ProductFolder(out)
+    folder.examine()
+    ProductFolder(out / "products").examine()
+    talk = Talk()
+    with recorded(talk):
+        logger.info("simulating a crater whose floor collapses by 25 m, as TerraSAR-X sees it")
+        simulation = collapse(metadata=False)
+    with folder.staging() as stage:
+        write_flat(simulation.stack, stage / "crater.h5")
+        write_dataset(simulation.truth, stage / "crater_truth.nc")
+        (stage / "crater.geojson").write_text(json.dumps(_crater(simulation)), encoding="utf-8")
+    dates = [f"{date:%Y%m%d}" for date in simulation.stack.dates]
+    config = Config(
+        stack=(out / "crater.h5",),
+        out=out / "products",
+        reference=(",".join(dates[:3]),),
+        epoch=[",".join(dates[3:])],
+        areas=[str(out / "crater.geojson")],
+    )
+    outcome = run(config)
+    with open_dataset(out / "products" / "radar.nc") as result:
+        found = score(result["elevation_change"], simulation.truth)
+    share = found.zone / found.change
+    held = share <= BOUND_ZONE and found.stable <= BOUND_STABLE
+    text = (
+        f"{outcome.text()}\n"
+        f"against the truth: where the ground changed (by {found.change:.1f} m rms) the error is {found.zone:.1f} m "
+        f"rms, {share:.0%} of the change (bound {BOUND_ZONE:.0%}); where it did not, {found.stable:.1f} m rms (bound "
+        f"{BOUND_STABLE:.0f} m): {'within the bounds' if held else 'BEYOND THE BOUNDS'}\n"
+        f"look at {out / 'products' / 'figures'}; with your own file:\n"
+        f"  mosart run --stack YOUR_FILE.h5 --out OUT --reference YYYYMMDD"
+    )
+    if not held:
+        raise DemoError(text)
+    return text
+
+
+class DemoError(RuntimeError):
+    """The demo's map is worse than it should be."""
+
+
+def _crater(simulation: Simulation) -> dict[str, object]:
+    """The lon/lat box of the ground that changed, as GeoJSON."""
+    data = simulation.stack.dataset
+    changed = (np.abs(simulation.truth["elevation_change"].values) > 0.5).any(axis=0)
+    if not changed.any():
+        raise InputError("the demo's ground does not change", expected="a collapse", got="none")
+    longitude, latitude = data["longitude"].values[changed], data["latitude"].values[changed]
+    west, east, south, north = longitude.min(), longitude.max(), latitude.min(), latitude.max()
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"name": "crater"},
+                "geometry": {"type": "Polygon", "coordinates": [[[float(x), float(y)] for x, y in ring]]},
+            }
+        ],
+    }
+
+
+def _rms(values: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64)))) if values.size else float("nan")

@@ -1,0 +1,89 @@
+"""The products of a run that are made from its result: map, GeoTIFFs, tables, figures."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mosart.change import ElevationChange
+from mosart.geocode import geocode
+from mosart.io.geotiff import write_geotiffs
+from mosart.io.netcdf import open_dataset, write_dataset
+from mosart.io.tables import write_table
+
+from .check import Plan
+from .log import Talk
+
+logger = logging.getLogger(__name__)
+
+#: What becomes a GeoTIFF; a standard error that is one number a date becomes a tag of these.
+RASTERS = ("elevation_change", "elevation_change_std", "mask")
+
+
+def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
+    """Bring the result to the map grid: netCDF and GeoTIFFs.
+
+    Parameters
+    ----------
+    stored : ElevationChange
+        As written to ``radar.nc``.
+    plan : Plan
+        For the grid.
+    stage : Path
+        Folder to write to.
+    talk : Talk
+        For the progress bars.
+    """
+    grid = plan.config.grid
+    mapped = geocode(stored, crs=grid.crs, pixel_size=grid.pixel_size)
+    logger.info(
+        "map: %s x %s cells of %.6g in %s",
+        mapped.sizes["y"],
+        mapped.sizes["x"],
+        abs(float(mapped.rio.resolution()[0])),
+        mapped.rio.crs,
+    )
+    with talk.progress("geocoding") as advance:
+        write_dataset(mapped, stage / "elevation_change.nc", progress=advance)
+    with open_dataset(stage / "elevation_change.nc") as written, talk.progress("writing GeoTIFFs") as advance:
+        rasters = [name for name in RASTERS if name in written and written[name].ndim > 1]
+        tags = {"method": str(written.attrs["method"]), "reference_dates": str(written.attrs["reference_dates"])}
+        write_geotiffs(written, stage / "geotiff", variables=rasters, tags=tags, progress=advance)
+
+
+def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
+    """Write the time series of areas and points, and the volumes of areas.
+
+    Parameters
+    ----------
+    stored : ElevationChange
+        As written to ``radar.nc``.
+    plan : Plan
+        For the areas.
+    stage : Path
+        Folder to write to.
+    """
+    if plan.areas is None:
+        logger.info("no areas or points are named: no time series and no volumes")
+        return
+    write_table(stored.time_series(plan.areas), stage / "timeseries.csv")
+    if stored.quantity == "elevation_change_slant":
+        logger.warning("without the geometry of the look there are no volumes")
+        return
+    write_table(stored.volume(plan.areas), stage / "volumes.csv")
+
+
+def write_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
+    """Draw the figures.
+
+    Parameters
+    ----------
+    stored : ElevationChange
+        As written to ``radar.nc``.
+    plan : Plan
+        For the images and areas.
+    stage : Path
+        Folder to write to.
+    talk : Talk
+        For the progress bar.
+    """
