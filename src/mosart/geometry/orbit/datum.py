@@ -11,7 +11,7 @@ import pyproj
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
-from ...errors import InputError
+from mosart.errors import InputError
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from ...errors import InputError
+from mosart.errors import InputError
 from .datum import Datum, resolve_datum
 from .ellipsoid import A, from_ecef, normal_and_height, to_ecef
 from .grid import RadarGrid
@@ -72,9 +72,7 @@ class Dem:
 
     def sample(self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.float64]:
         """Heights at positions (degrees, any shape), cubic; NaN outside and in holes."""
-        lon, lat = np.broadcast_arrays(
-            np.asarray(longitude, np.float64), np.asarray(latitude, np.float64)
-        )
+        lon, lat = np.broadcast_arrays(np.asarray(longitude, np.float64), np.asarray(latitude, np.float64))
         lam, phi = np.radians(lon).ravel(), np.radians(lat).ravel()
         normals = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
         out = np.empty(lam.size)
@@ -127,7 +125,9 @@ def _open_tile(path: Path, override: str | float | None) -> _Tile:
     if not (horizontal.is_geographic or horizontal.is_projected):
         raise InputError(f"{path}: CRS {crs.name}", expected="a geographic or projected CRS")
     datum = resolve_datum(crs, unit, override, str(path))
-    scale = np.radians(1.0) * A if horizontal.is_geographic else horizontal.axis_info[0].unit_conversion_factor
+    scale = (
+        np.radians(1.0) * A if horizontal.is_geographic else horizontal.axis_info[0].unit_conversion_factor
+    )
     spacing = float(np.sqrt(abs(t.determinant))) * float(scale)
     transform = (float(t.a), float(t.b), float(t.c), float(t.d), float(t.e), float(t.f))
     return _Tile(path, crs, horizontal, transform, shape, nodata, datum, spacing)
@@ -184,9 +184,7 @@ def _read(tile: _Tile, box: tuple[int, int, int, int]) -> NDArray[np.float64]:
     a, b, c, d, e, f = tile.transform
     cc, rr = np.meshgrid(columns + column0 + 0.5, rows + row0 + 0.5)
     coarse = tile.datum.separation(a * cc + b * rr + c, d * cc + e * rr + f)
-    by_column = np.stack(
-        [np.interp(np.arange(heights.shape[1]), columns, line) for line in coarse], axis=0
-    )
+    by_column = np.stack([np.interp(np.arange(heights.shape[1]), columns, line) for line in coarse], axis=0)
     index = np.arange(heights.shape[0])
     low = np.clip(np.searchsorted(rows, index, side="right") - 1, 0, max(rows.size - 2, 0))
     high = np.minimum(low + 1, rows.size - 1)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...compiled import compiled
+from mosart.compiled import compiled
 
 #: Semi-major axis, metres, and flattening of WGS84.
 A = 6378137.0

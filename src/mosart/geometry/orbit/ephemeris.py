@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...compiled import compiled
-from ...errors import InputError
+from mosart.compiled import compiled
+from mosart.errors import InputError
 
-#: State vectors that one interpolant passes through; two miss 60 s spacing by a quarter of a pixel.
-SUPPORT = 4
+#: State vectors that one interpolant passes through, and the fewest for which it needs no velocities.
+SUPPORT = 12
+_FEWEST = 8
 
 
 @compiled
@@ -27,20 +28,21 @@ def evaluate(
         k -= 1
     while k < n - 1 and t >= times[k + 1]:
         k += 1
-    step = times[k + 1] - times[k]
-    x = (t - times[k]) / step
-    degree = coefficients.shape[1] - 1
+    # The last row of an interval's coefficients holds its centre and half its span.
+    last = coefficients.shape[2] - 1
+    span = coefficients[k, 0, last, 1]
+    x = (t - coefficients[k, 0, last, 0]) / span
     for axis in range(3):
-        p = coefficients[k, degree, axis]
-        v = 0.0
+        p = coefficients[k, 0, last - 1, axis]
+        v = coefficients[k, 1, last - 1, axis]
         a = 0.0
-        for j in range(degree - 1, -1, -1):
+        for j in range(last - 2, -1, -1):
+            p = p * x + coefficients[k, 0, j, axis]
             a = a * x + v
-            v = v * x + p
-            p = p * x + coefficients[k, j, axis]
+            v = v * x + coefficients[k, 1, j, axis]
         out[0, axis] = p
-        out[1, axis] = v / step
-        out[2, axis] = 2.0 * a / (step * step)
+        out[1, axis] = v
+        out[2, axis] = a / span
 
 
 @compiled
@@ -53,26 +55,37 @@ def _evaluate_many(
     return out
 
 
-def _hermite(
+def _polynomials(
     times: NDArray[np.float64], position: NDArray[np.float64], velocity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Coefficients (interval, power, axis) of the Hermite interpolants, in units of the interval."""
+    """Coefficients (interval, position or velocity, power, axis); the last power holds centre and half span."""
     n = times.size
-    support = min(SUPPORT, n)
-    powers = np.arange(2 * support)
-    out = np.empty((n - 1, 2 * support, 3))
+    hermite = n < _FEWEST
+    support = n if hermite else min(SUPPORT, n)
+    terms = 2 * support if hermite else support
+    powers = np.arange(terms)
+    out = np.zeros((n - 1, 2, terms + 1, 3))
     for k in range(n - 1):
         first = min(max(k - (support // 2 - 1), 0), n - support)
         chosen = slice(first, first + support)
-        step = times[k + 1] - times[k]
-        x = (times[chosen] - times[k]) / step
+        centre = (times[first] + times[first + support - 1]) / 2
+        span = (times[first + support - 1] - times[first]) / 2
+        x = (times[chosen] - centre) / span
         values = x[:, None] ** powers
-        slopes = np.where(powers > 0, powers * x[:, None] ** np.maximum(powers - 1, 0), 0.0)
-        # Relative to the first vector: the constant term then carries no rounding of the large radius.
+        # Relative to one vector: the constant term then carries no rounding of the large radius.
         base = position[k]
-        right = np.concatenate([position[chosen] - base, velocity[chosen] * step])
-        out[k] = np.linalg.solve(np.concatenate([values, slopes]), right)
-        out[k, 0] += base
+        if hermite:
+            slopes = np.where(powers > 0, powers * x[:, None] ** np.maximum(powers - 1, 0), 0.0)
+            right = np.concatenate([position[chosen] - base, velocity[chosen] * span])
+            solution = np.linalg.solve(np.concatenate([values, slopes]), right)
+            out[k, 1, : terms - 1] = solution[1:] * powers[1:, None] / span
+        else:
+            solution = np.linalg.solve(values, position[chosen] - base)
+            out[k, 1, :terms] = np.linalg.solve(values, velocity[chosen])
+        out[k, 0, :terms] = solution
+        out[k, 0, 0] += base
+        out[k, :, terms, 0] = centre
+        out[k, :, terms, 1] = span
     return out
 
 
@@ -80,9 +93,10 @@ def _hermite(
 class Orbit:
     """An orbit, interpolated between its state vectors.
 
-    Between two vectors the position is the Hermite polynomial through position and velocity of the
-    four nearest (seventh degree; fewer where the orbit has fewer), so that vectors 60 s apart, as
-    ALOS has them, are good to a millimetre.
+    Between two vectors position and velocity are the Lagrange polynomials through those of the twelve
+    nearest, each on its own: velocities that processors deliver differ from the derivative of their
+    positions by a centimetre a second, and processors take the Doppler from the velocities. Orbits of
+    fewer than eight vectors use the Hermite polynomial through all positions and velocities.
 
     Parameters
     ----------
@@ -141,7 +155,7 @@ class Orbit:
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "position", position)
         object.__setattr__(self, "velocity", velocity)
-        object.__setattr__(self, "coefficients", _hermite(times, position, velocity))
+        object.__setattr__(self, "coefficients", _polynomials(times, position, velocity))
 
     def seconds(self, moment: dt.datetime) -> float:
         """Seconds from the orbit's epoch to a moment (naive UTC)."""
@@ -156,9 +170,7 @@ class Orbit:
         shift = (self.epoch - epoch).total_seconds()
         return Orbit(epoch, self.times + shift, self.position, self.velocity, self.source)
 
-    def evaluate(
-        self, t: ArrayLike
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def evaluate(self, t: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Position, velocity and acceleration.
 
         Parameters

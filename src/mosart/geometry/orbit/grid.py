@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiled import compiled
+from mosart.compiled import compiled
 from .ephemeris import Orbit
 
 LIGHT_SPEED = 299792458.0

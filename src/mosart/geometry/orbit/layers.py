@@ -16,8 +16,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ...compiled import compiled
-from ...masks import Flag
+from mosart.compiled import compiled
+from mosart.masks import Flag
 from .dem import Dem
 from .ellipsoid import from_normal, normal_and_height
 from .ephemeris import evaluate

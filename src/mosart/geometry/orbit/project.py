@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...compiled import compiled
+from mosart.compiled import compiled
 from .ellipsoid import A, E2, normal_and_height
 from .ephemeris import evaluate
 from .grid import RadarGrid, doppler_at
@@ -115,7 +115,7 @@ def geo2rdr(grid: RadarGrid, points: ArrayLike) -> tuple[NDArray[np.float64], ND
     out = np.empty((flat.shape[0], 2))
     _geo2rdr(
         flat,
-        grid.middle_time,
+        float(np.clip(grid.middle_time, grid.orbit.times[0], grid.orbit.times[-1])),
         grid.orbit.times,
         grid.orbit.coefficients,
         grid.wavelength,
@@ -141,7 +141,7 @@ def frame_axes(state: NDArray[np.float64], sign: float, out: NDArray[np.float64]
     length = math.sqrt(out[1, 0] ** 2 + out[1, 1] ** 2 + out[1, 2] ** 2)
     for k in range(3):
         out[1, k] /= length
-    # down × along points to the right of the flight... seen from above: along × up = right.
+    # Down × along points to the right of the flight.
     out[2, 0] = sign * (out[1, 1] * out[0, 2] - out[1, 2] * out[0, 1])
     out[2, 1] = sign * (out[1, 2] * out[0, 0] - out[1, 0] * out[0, 2])
     out[2, 2] = sign * (out[1, 0] * out[0, 1] - out[1, 1] * out[0, 0])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ...compiled import compiled
+from mosart.compiled import compiled
 from .ellipsoid import A, E2
 
 _PAD = 2
