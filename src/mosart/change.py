@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,9 @@ Booleans = NDArray[np.bool_]
 RADAR_DIMS = ("azimuth", "range")
 MAP_DIMS = ("y", "x")
 
+#: Masks of areas in memory at one time.
+MASK_BYTES = 150_000_000
+
 
 class AreaMasks(Protocol):
     """What time series and volumes need of areas: their names, and the pixels of each."""
@@ -35,8 +38,8 @@ class AreaMasks(Protocol):
     def names(self) -> Sequence[str]:
         """Names of the areas."""
 
-    def mask(self, data: xr.Dataset, name: str) -> NDArray[np.bool_]:
-        """Pixels of an area on the grid of a dataset."""
+    def masks(self, data: xr.Dataset, names: Iterable[str]) -> Mapping[str, NDArray[np.bool_]]:
+        """Pixels of areas on the grid of a dataset, by name; an area may hold none."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ class ElevationChange:
 
     def _pieces(self, areas: AreaMasks, *, equal_areas: bool) -> Iterator[_Piece]:
         """Every area on every date, one date in memory at a time."""
-        boxes = {name: _box(self.dataset, areas, name, self.dims) for name in areas.names}
+        boxes = area_boxes(self.dataset, areas, self.dims)
         sizes = {name: self._areas_of_pixels(box, equal_areas) for name, (box, _) in boxes.items()}
         exclude = np.zeros(self.shape[1:], bool)
         for box, inside in boxes.values():
@@ -326,6 +329,8 @@ class _Piece:
         return float((self.area[chosen] * self.change[chosen]).sum())
 
     def sum_std(self, pixels: Booleans) -> float:
+        if pixels.sum() == 1:  # the entry's own number, whatever its tails do to sums
+            return float((self.area * self.std)[pixels].item())
         return self.correlation.sum_std(np.where(pixels, self.area * self.std, 0.0))
 
     def flags(self) -> str:
@@ -341,20 +346,46 @@ def _table(rows: list[dict[str, object]], areas: AreaMasks) -> pd.DataFrame:
     return table.sort_values("name", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _box(
-    data: xr.Dataset, areas: AreaMasks, name: str, dims: tuple[str, str]
-) -> tuple[tuple[slice, slice], Booleans]:
-    """Find the smallest box that holds an area, and the area's pixels in it."""
-    inside = np.asarray(areas.mask(data, name), bool)
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    if rows.size == 0:
-        raise InputError(
-            f"the area {name!r} holds no pixel",
-            expected=f"an area inside the {dims[0]}, {dims[1]} grid",
-            hint="check the area's coordinates, or crop less",
-        )
-    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-    return box, inside[box]
+def area_boxes(
+    data: xr.Dataset, areas: AreaMasks, dims: tuple[str, str]
+) -> dict[str, tuple[tuple[slice, slice], Booleans]]:
+    """Find the smallest box that holds each area, and the area's pixels in it.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Whose grid it is.
+    areas : Areas
+        Any number; read in batches that fit the memory.
+    dims : tuple of str
+        The grid's dimensions.
+
+    Returns
+    -------
+    dict of (rows, columns) slices and ndarray of bool, by name
+
+    Raises
+    ------
+    InputError
+        If an area holds no pixel.
+    """
+    boxes = {}
+    names = list(areas.names)
+    batch = max(1, MASK_BYTES // max(data.sizes[dims[0]] * data.sizes[dims[1]], 1))
+    for start in range(0, len(names), batch):
+        found = areas.masks(data, names[start : start + batch])
+        for name in names[start : start + batch]:
+            inside = np.asarray(found[name], bool)
+            rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+            if rows.size == 0:
+                raise InputError(
+                    f"the area {name!r} holds no pixel",
+                    expected=f"an area that holds the centre of a pixel of the {dims[0]}, {dims[1]} grid",
+                    hint="check the area's coordinates, or crop less",
+                )
+            box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+            boxes[name] = box, inside[box].copy()
+    return boxes
 
 
 def _cell_areas(data: xr.Dataset, box: tuple[slice, slice]) -> Floats:

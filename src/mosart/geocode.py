@@ -48,8 +48,8 @@ def geocode(
         The map; by default :func:`derive_grid` lays one over the image.
     variables : sequence of str, optional
         What to bring; by default all that is on the radar grid except what lies elsewhere than the
-        pixel's longitude and latitude: ``elevation_change_slant`` and ``elevation``, where there is an
-        ``elevation_change``.
+        pixel's longitude and latitude: ``elevation_change_slant``, ``elevation`` and ``weights``, where
+        there is an ``elevation_change``.
     crs, pixel_size : optional
         Passed to :func:`derive_grid` where no grid is given.
 
@@ -328,7 +328,9 @@ def _choose(data: xr.Dataset, variables: Sequence[str] | None) -> list[str]:
     there = [str(n) for n in data.data_vars if {"azimuth", "range"} <= set(data[n].dims)]
     there = [name for name in there if name not in ("longitude", "latitude")]
     if variables is None:
-        elsewhere = {"elevation_change_slant", "elevation"} if "elevation_change" in data else set()
+        elsewhere = (
+            {"elevation_change_slant", "elevation", "weights"} if "elevation_change" in data else set()
+        )
         return [name for name in there if name not in elsewhere]
     missing = [name for name in variables if name not in there]
     if missing:

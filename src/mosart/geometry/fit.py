@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .growth import GrowthSearch, measured_growth, trust, typical_growth
 from .profile import incidence_profile, running
 
-#: Slant range that is assumed where the grid is too narrow to tell it: a satellite's.
-TYPICAL_RANGE = 850.0e3
 #: Noise of heights that is assumed at least, metres, and pixels over which it is correlated.
 NOISE_FLOOR, CORRELATED = 0.1, 10.0
 ITERATIONS = 25
@@ -134,9 +133,13 @@ def fit_range(
 
 
 def _fit_free(data: _Data) -> RangeFit:
-    """Find incidence and spacing: the height on the left, the position by its neighbours."""
-    theta0, growth, spacing, curvature = float(np.radians(35.0)), 0.0, 1.0, 0.0
-    theta, error, towards = np.full(data.size, theta0), np.inf, False
+    """Find incidence and spacing: the height on the left, the position by its neighbours.
+
+    The growth of the incidence is assumed, then measured: where the two differ it is sought by secants,
+    for on smooth ground to take the measured one for the next assumption would lead astray.
+    """
+    theta, curvature, search = np.full(data.size, np.radians(35.0)), 0.0, GrowthSearch(data.earth)
+    theta0, spacing, error, towards = float(theta[0]), 1.0, np.inf, False
     weights, neighbours = data.valid.astype(np.float64), _neighbours(data)
     for _ in range(ITERATIONS):
         shift = _shift(data.dh, theta, curvature)
@@ -151,7 +154,8 @@ def _fit_free(data: _Data) -> RangeFit:
         flat, flat_error = -solution.shape / solution.slope, solution.shape_error / solution.slope
         theta0 = float(np.clip(np.arctan(solution.slope), *POSSIBLE))
         spacing = float(flat[0] / data.middle * np.sin(theta0))
-        growth = _growth(theta0, flat, flat_error, data)
+        growth = search.next(theta0, *measured_growth(theta0, flat, flat_error))
+        error = float(np.hypot(error, search.incidence_error))
         old = theta
         theta, curvature = incidence_profile(data.size, theta0, spacing, growth, data.earth)
         if np.abs(theta - old).max() < 1e-7 and np.abs(weights - before).max() < 1e-3:
@@ -162,10 +166,10 @@ def _fit_free(data: _Data) -> RangeFit:
 def _fit_known(data: _Data, *, theta0: float | None = None, spacing: float | None = None) -> RangeFit:
     """Find spacing or incidence, one being known: Gauss-Newton on it and on the growth of the incidence."""
     if theta0 is not None:
-        state = np.array([abs(data.pace) * np.sin(theta0), _typical(theta0, data.earth)])
+        state = np.array([abs(data.pace) * np.sin(theta0), typical_growth(theta0, data.earth)])
     else:
         state = np.array([float(np.arcsin(np.clip((spacing or 0.0) / abs(data.pace), 0.02, 0.98))), 0.0])
-        state[1] = _typical(float(state[0]), data.earth)
+        state[1] = typical_growth(float(state[0]), data.earth)
     typical = float(state[1])
 
     def profile(state: Array) -> tuple[Array, float, float]:
@@ -188,14 +192,15 @@ def _fit_known(data: _Data, *, theta0: float | None = None, spacing: float | Non
         gram = (p * w) @ p.T
         variance = max(float(w @ left.ravel() ** 2) / max(1.0, w.sum()), NOISE_FLOOR**2) * CORRELATED
         right = (p * w) @ left.ravel()
-        gram[1, 1] += variance / (0.5 * typical) ** 2
-        right[1] += variance / (0.5 * typical) ** 2 * (typical - state[1])
-        scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-        inverse = np.linalg.pinv(gram / np.outer(scale, scale), rcond=1e-12, hermitian=True)
-        change = inverse @ (right / scale) / scale
+        change, inverse, scale = _step(gram, right)
+        spread = float(np.sqrt(max(inverse[1, 1], 0.0) * variance) / scale[1])
+        if trust(float(state[1] + change[1]), spread, typical) < 1.0:
+            gram[1, 1] += variance / (0.5 * typical) ** 2
+            right[1] += variance / (0.5 * typical) ** 2 * (typical - state[1])
+            change, inverse, scale = _step(gram, right)
         error = float(np.sqrt(max(inverse[0, 0], 0.0) * variance) / scale[0]) if theta0 is None else 0.0
         limit = 0.2 * abs(float(state[0]))
-        state = state + np.array([np.clip(change[0], -limit, limit), np.clip(change[1], -typical, typical)])
+        state = state + np.array([np.clip(change[0], -limit, limit), change[1]])
         if theta0 is None:
             state[0] = np.clip(state[0], *POSSIBLE)
         residual = left - np.tensordot(change, design, 1)
@@ -205,6 +210,13 @@ def _fit_known(data: _Data, *, theta0: float | None = None, spacing: float | Non
             break
     theta, _, step = profile(state)
     return RangeFit(theta, step, error, data.reference, data.relief, towards=data.pace < 0)
+
+
+def _step(gram: Array, right: Array) -> tuple[Array, Array, Array]:
+    """Solve normal equations; also the inverse and the scales of the equations that it belongs to."""
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    inverse = np.linalg.pinv(gram / np.outer(scale, scale), rcond=1e-12, hermitian=True)
+    return inverse @ (right / scale) / scale, inverse, scale
 
 
 def _shift(dh: Array, theta: Array, curvature: float) -> Array:
@@ -243,8 +255,8 @@ def _pace(ground: Array, valid: NDArray[np.bool_]) -> float:
 
 
 def _degree(width: float, pixels: int) -> int:
-    """Degree of f that leaves less than some centimetres of curvature (half a metre: quartic)."""
-    degree = 1 + sum(width > limit for limit in (300.0, 3.0e3, 50.0e3))
+    """Degree of f that leaves centimetres of curvature: a satellite needs less, an aeroplane all of it."""
+    degree = 1 + sum(width > limit for limit in (100.0, 500.0, 1.5e3, 3.0e3, 10.0e3))
     return max(1, min(degree, pixels // 4 - 1))
 
 
@@ -324,25 +336,6 @@ def _clustered(moments: Array) -> float:
         [[moments[r[0] : r[-1] + 1, c[0] : c[-1] + 1].sum() for c in pixels if c.size] for r in rows]
     )
     return float(np.sum(sums**2)) * sums.size / max(1, sums.size - 1)
-
-
-def _typical(theta: float, earth: float) -> float:
-    """Growth of the incidence angle of a satellite, radians per metre on the ground."""
-    return float(np.cos(theta) / TYPICAL_RANGE + 1.0 / earth)
-
-
-def _growth(theta: float, flat: Array, error: Array, data: _Data) -> float:
-    """Growth of the incidence angle, radians per metre on the ground, from the second derivative of f.
-
-    A narrow grid does not tell it: the mean with a satellite's, by their errors.
-    """
-    typical = _typical(theta, data.earth)
-    if flat.size < 2:
-        return typical
-    scale = 2.0 * float(np.tan(theta)) / float(flat[0]) ** 2
-    spread = 0.5 * typical
-    share = spread**2 / (spread**2 + (scale * float(error[1])) ** 2)
-    return float(share * -scale * float(flat[1]) + (1.0 - share) * typical)
 
 
 def _tukey(residual: Array, leverage: Array, valid: NDArray[np.bool_]) -> Array:

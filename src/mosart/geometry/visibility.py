@@ -133,7 +133,8 @@ def layover_shadow(
     frame : LookFrame
         Incidence angle and range spacing of the grid.
     tolerance : float, optional
-        Depth in range pixels below which a fold or a shadow is taken for noise of the DEM.
+        Depth in range pixels below which a fold or a shadow is taken for noise of the DEM; a shadow
+        of more than four times as many pixels is one however shallow.
 
     Returns
     -------
@@ -261,7 +262,7 @@ def _visibility_rows(  # noqa: PLR0912, PLR0915, PLR0917 (one pass over the rows
                     deepest = 0.0
                 deepest = max(deepest, (top - p[row, order[k]]) / depth[order[k]])
             else:
-                if start >= 0 and deepest > 1.0:
+                if start >= 0 and (deepest > 1.0 or k - start > 4.0 * tolerance):
                     for j in range(start, k):
                         shadow[row, order[j]] = True
                 start = -1

@@ -21,6 +21,7 @@ from mosart.stack import ATTRIBUTES, Stack
 
 from .cf import VARIABLE_ATTRS
 from .hdf5 import Plane, tile_rows
+from .lazy import Blocks, lazy
 from .values import drop_border, kind_of, to_amplitude, to_height, to_real
 
 log = logging.getLogger(__name__)
@@ -40,10 +41,9 @@ class Images:
         """Dates, rows, columns."""
         return (len(self.planes), *self.planes[0].shape)
 
-    ndim = 3
     dtype = np.dtype(np.float32)
 
-    def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[np.float32]:
         dates, rows, columns = key
         # Borders show in complete rows alone, so a part of the columns is cut out afterwards.
         return np.stack([self._rows(plane, rows)[:, columns] for plane in self.planes[dates]])
@@ -65,10 +65,9 @@ class Grid:
         """Rows and columns."""
         return self.plane.shape
 
-    ndim = 2
     dtype = np.dtype(np.float64)
 
-    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[np.float64]:
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[np.float64]:
         return self.convert(self.plane.read(*key), f"{self.plane.label} in {self.plane.path}")
 
 
@@ -84,10 +83,9 @@ class Clipped:
         """Dates, rows, columns."""
         return (len(self.planes), *self.size)
 
-    ndim = 3
     dtype = np.dtype(np.bool_)
 
-    def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[np.bool_]:
         dates, rows, columns = key
         layers = []
         for plane in self.planes[dates]:
@@ -154,27 +152,25 @@ def build(parts: Parts) -> Stack:
     chunks = (1, rows, shape[1])
     token = tokenize(str(parts.path), parts.height.source.fingerprint, [p.label for p in planes])
 
-    def lazy(source: Any, name: str) -> Any:
-        return da.from_array(
-            source, chunks=chunks[-source.ndim :], name=f"{name}-{token}", asarray=False, fancy=False
-        )
+    def blocks(source: Blocks, name: str) -> Any:
+        return lazy(source, chunks[-len(source.shape) :], f"{name}-{token}")
 
-    amplitude = lazy(Images(planes), "amplitude")
+    amplitude = blocks(Images(planes), "amplitude")
     mask = da.where(da.isnan(amplitude), np.uint8(Flag.NODATA), np.uint8(0))
     if parts.clipped:
-        flags = lazy(Clipped(tuple(parts.clipped.get(date) for date in dates), shape), "clipped")
+        flags = blocks(Clipped(tuple(parts.clipped.get(date) for date in dates), shape), "clipped")
         mask = mask | da.where(flags, np.uint8(Flag.CLIPPED), np.uint8(0))
     variables: dict[str, Any] = {
         "amplitude": (("date", "azimuth", "range"), amplitude, VARIABLE_ATTRS["amplitude"]),
         "mask": (("date", "azimuth", "range"), mask, MASK_ATTRS),
         "height": (
             ("azimuth", "range"),
-            lazy(Grid(parts.height, to_height), "height"),
+            blocks(Grid(parts.height, to_height), "height"),
             VARIABLE_ATTRS["height"],
         ),
     }
     for name, grid in parts.grids.items():
-        variables[name] = (("azimuth", "range"), lazy(Grid(grid), name), VARIABLE_ATTRS[name])
+        variables[name] = (("azimuth", "range"), blocks(Grid(grid), name), VARIABLE_ATTRS[name])
     attrs = dict.fromkeys(ATTRIBUTES, "unknown") | {"source": parts.path.name} | dict(parts.attrs)
     return Stack(
         xr.Dataset(

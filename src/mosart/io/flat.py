@@ -19,9 +19,9 @@ from mosart.masks import Flag
 from mosart.stack import ATTRIBUTES, Stack
 
 from .assemble import Parts
-from .atomic import atomic_path
 from .hdf5 import Plane, get, plane
 from .names import classify, parse_date
+from .newfile import Checked, new_file
 from .stream import Progress, store_by_rows
 
 log = logging.getLogger(__name__)
@@ -205,7 +205,7 @@ def write_flat(stack: Stack, path: str | os.PathLike[str], *, progress: Progress
     if mask is not None:
         known = (mask & np.uint8(Flag.NODATA)) == 0
         amplitude = amplitude.where(known, np.float32(np.nan))  # type: ignore[no-untyped-call]
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_file(path) as (file, raw):
         for name in ATTRIBUTES:
             if dataset.attrs.get(name, "unknown") != "unknown":
                 file.attrs[name] = dataset.attrs[name]
@@ -213,11 +213,11 @@ def write_flat(stack: Stack, path: str | os.PathLike[str], *, progress: Progress
         targets: dict[str, Any] = {}
         for ours, theirs in names.items():
             sources[theirs] = dataset[ours].variable
-            targets[theirs] = file.create_dataset(theirs, dtype=np.float64, **layout)
+            targets[theirs] = Checked(file.create_dataset(theirs, dtype=np.float64, **layout), raw)
         for index, date in enumerate(stack.dates):
             name = f"{date:%Y%m%d}"
             sources[name] = amplitude[index]
-            targets[name] = file.create_dataset(name, dtype=np.float32, **layout)
+            targets[name] = Checked(file.create_dataset(name, dtype=np.float32, **layout), raw)
             if mask is not None:
                 sources[f"saturated/{name}"] = (mask[index] & np.uint8(Flag.CLIPPED)) != 0
                 targets[f"saturated/{name}"] = _Flags(file, f"saturated/{name}", layout)

@@ -141,6 +141,8 @@ class Cube:
             )
         with reading(self.path, self.name), h5py.File(self.path, "r", locking="best-effort") as file:
             dataset = file[self.name]
+            if dataset.is_virtual or dataset.external:
+                check_storage(file, dataset)  # other files may have gone since
             codes = pipeline(dataset)
             if codes is None or any(part.step not in (None, 1) for part in key):
                 return np.asarray(dataset[key])
@@ -411,12 +413,16 @@ def _check_virtual(path: Path, dataset: Any, depth: int = 0) -> None:
             target = get(file, source.dset_name)
             if not isinstance(target, h5py.Dataset):
                 raise InputError(f"{wanted} is not a dataset")
-            _, last = source.src_space.get_select_bounds()
-            if len(last) != len(target.shape) or any(i >= n for i, n in zip(last, target.shape)):
+            if source.src_space.get_select_type() == h5py.h5s.SEL_ALL:
+                too_small = target.size < source.vspace.get_select_npoints()
+            else:
+                _, last = source.src_space.get_select_bounds()
+                too_small = len(last) != target.ndim or any(i >= n for i, n in zip(last, target.shape))
+            if too_small:
                 raise InputError(
                     f"{wanted} is too small",
-                    expected=f"at least {tuple(int(i) + 1 for i in last)}",
-                    got=f"{target.shape}",
+                    expected="all that the virtual dataset takes from it",
+                    got=f"shape {target.shape}",
                 )
             if target.is_virtual and depth < 8:
                 _check_virtual(found, target, depth + 1)

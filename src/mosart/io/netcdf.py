@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import h5netcdf
 import h5py
 import numpy as np
@@ -16,9 +15,10 @@ from dask.base import tokenize
 
 from mosart.stack import Stack
 
-from .atomic import atomic_path
 from .cf import encode, row_dimension, tidy_attributes
 from .hdf5 import Fingerprint, check_storage, cube, reading, tile_rows
+from .lazy import lazy
+from .newfile import Checked, new_file
 from .stream import Progress, store_by_rows
 
 #: Rows and columns of a stored chunk, one date each: small enough for a point's series, large enough
@@ -69,15 +69,15 @@ def write_dataset(
     """
     rows = row_dimension(dataset)
     small, large, attributes = encode(dataset, rows)
-    with atomic_path(path) as temporary:
-        with h5netcdf.File(temporary, "w") as file:
+    with new_file(path) as (plain, raw):
+        with h5netcdf.File(plain, "w") as file:
             file.dimensions = {str(name): size for name, size in dataset.sizes.items()}
             file.attrs.update(attributes)
             for name, variable in (small | large).items():
                 _create(file, name, variable, large=name in large)
         if rows is not None and large:
-            with h5py.File(temporary, "r+") as file:
-                store_by_rows(large, {name: file[name] for name in large}, rows, progress=progress)
+            targets = {name: Checked(plain[name], raw) for name in large}
+            store_by_rows(large, targets, rows, progress=progress)
 
 
 def _create(file: Any, name: str, variable: xr.Variable, *, large: bool) -> None:
@@ -158,13 +158,8 @@ def lazy_blocks(source: Any, chunks: tuple[int, ...] | None, token: str) -> Any:
     dask.array.Array
     """
     rows = tile_rows(source.shape[-2:], () if chunks is None else (int(chunks[-2]),))
-    return da.from_array(
-        source,
-        chunks=(1,) * (source.ndim - 2) + (rows, source.shape[-1]),
-        name=f"{source.name}-{token}",
-        asarray=False,
-        fancy=False,
-    )
+    chunks = (1,) * (len(source.shape) - 2) + (rows, source.shape[-1])
+    return lazy(source, chunks, f"{source.name}-{token}")
 
 
 def decode(variables: Mapping[str, xr.Variable], attrs: Mapping[str, Any]) -> xr.Dataset:

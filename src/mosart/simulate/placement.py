@@ -23,7 +23,7 @@ def place(
     look_direction: str,
     *,
     shape: tuple[int, int] | None = None,
-    centre: tuple[float, float] = (0.0, 0.0),
+    centre: tuple[float, ...] = (0.0, 0.0),
 ) -> Swath:
     """Lay an image over a terrain.
 
@@ -40,8 +40,8 @@ def place(
     shape : tuple of int, optional
         Rows and range bins; the largest image within the terrain if not given.
     centre : tuple of float
-        Ground position of the middle, metres. With a given shape the ground there, at its own height,
-        is imaged in the middle; without, the middle is meant at the median height of the terrain's edge.
+        Ground position of the middle, metres, and its height. Without a height, that of the terrain
+        where a shape is given, else the median along the terrain's edge.
 
     Returns
     -------
@@ -73,6 +73,8 @@ def place(
         j = int(np.clip(round((centre[1] - terrain.y[0]) / terrain.spacing), 0, h.shape[0] - 1))
         i = int(np.clip(round((centre[0] - terrain.x[0]) / terrain.spacing), 0, h.shape[1] - 1))
         level = float(h[j, i])
+    if len(centre) > 2:
+        level = float(centre[2])
     middle = u * math.sin(theta) - level * math.cos(theta)
     return replace(
         empty,

@@ -149,7 +149,7 @@ def island(
         changes,
         radar,
         shape=shape,
-        centre=(-centre[0], -centre[1]),
+        centre=(-centre[0], -centre[1], 0.0),
         look_direction=look_direction,
         heading=heading,
         reflectivity=ground,

@@ -239,7 +239,7 @@ def deposit(  # noqa: PLR0917 - a kernel
         lit_to = g.start * g.cosine + profile[0] * g.sine
         for i in range(g.facets):
             near = g.start + i * g.facet
-            far = near + g.facet
+            far = g.start + (i + 1) * g.facet  # the next near edge to the last bit: no crack
             p0 = near * g.cosine + profile[i] * g.sine
             p1 = far * g.cosine + profile[i + 1] * g.sine
             if p1 <= lit_to:
@@ -292,7 +292,7 @@ def code(heights: Array, g: Lattice, rows: Array, ground_range: Array, height: A
         lit_to = -np.inf
         for i in range(g.facets):
             near = g.start + i * g.facet
-            far = near + g.facet
+            far = g.start + (i + 1) * g.facet  # the next near edge to the last bit: no crack
             p0 = near * g.cosine + profile[i] * g.sine
             p1 = far * g.cosine + profile[i + 1] * g.sine
             a = (near * g.sine - profile[i] * g.cosine - g.first_range) / g.range_spacing - 0.5

@@ -82,7 +82,7 @@ new_reflectivity, radiometry, dem_error, metadata, seed
     heading: float | None = None
     look_direction: str = "right"
     shape: tuple[int, int] | None = None
-    centre: tuple[float, float] = (0.0, 0.0)
+    centre: tuple[float, ...] = (0.0, 0.0)
     law: float = 1.0
     reflectivity: Field = 0.2
     new_reflectivity: Mapping[dt.date, Field] = field(default_factory=dict)
@@ -217,7 +217,7 @@ def simulate(
     heading: float | None = None,
     look_direction: str = "right",
     shape: tuple[int, int] | None = None,
-    centre: tuple[float, float] = (0.0, 0.0),
+    centre: tuple[float, ...] = (0.0, 0.0),
     law: float = 1.0,
     reflectivity: Field = 0.2,
     new_reflectivity: Mapping[dt.date, Field] | None = None,
@@ -249,7 +249,8 @@ def simulate(
         Azimuth rows and range pixels; as large as the terrain holds at this heading if not given. The
         terrain's edge goes on outside.
     centre : tuple of float
-        Position on the ground, metres east and north of the anchor, of the image's middle.
+        Position on the ground, metres east and north of the anchor, of the image's middle; a third number
+        is its height, the terrain's there if not given.
     law : float
         m of the scattering law: echo per unit of surface ∝ cosᵐ of the local incidence angle; 1 is
         constant gamma nought, 0 equal per area, 2 Lambert.

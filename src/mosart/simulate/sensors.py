@@ -83,8 +83,8 @@ SENSORS: dict[str, Sensor] = {
         wavelength=0.2362,
         heading=349.0,
         source="range sampling 32 MHz, off-nadir angle 34.3 degrees, noise -23 dB: A. Rosenqvist, "
-        "M. Shimada, N. Ito, M. Watanabe (2007), ALOS PALSAR: a pathfinder mission for global-scale monitoring of the "
-        "environment, IEEE TGRS 45(11)",
+        "M. Shimada, N. Ito, M. Watanabe (2007), ALOS PALSAR: a pathfinder mission for global-scale "
+        "monitoring of the environment, IEEE TGRS 45(11)",
     ),
 }
 

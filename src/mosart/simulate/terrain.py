@@ -139,8 +139,7 @@ class Terrain:
         import rasterio
         from rasterio.enums import Resampling
         from rasterio.errors import RasterioIOError
-        from rasterio.transform import from_origin
-        from rasterio.warp import reproject, transform_bounds
+        from rasterio.warp import reproject
 
         try:
             source = rasterio.open(path)
@@ -153,23 +152,34 @@ class Terrain:
                 raise InputError(
                     f"{path}: no coordinate reference system", expected="a georeferenced raster", got="none"
                 )
-            middle = source.xy((source.height - 1) / 2, (source.width - 1) / 2)
+            column, row, a = source.width / 2, source.height / 2, source.transform
+            middle = a.c + a.a * column + a.b * row, a.f + a.d * column + a.e * row
             to_geographic = Transformer.from_crs(source.crs, "EPSG:4326", always_xy=True)
             longitude, latitude = (float(v) for v in to_geographic.transform(*middle))
             local = local_crs(longitude, latitude)
-            west, south, east, north = transform_bounds(source.crs, local, *source.bounds)
+            to_local = Transformer.from_crs(source.crs, local, always_xy=True)
+            # The raster's edges are bent here: the grid stays within all of them.
+            along, full = np.linspace(0, 1, 101), np.ones(101)
+            sides = [(k * full * source.width, along * source.height) for k in (0, 1)]
+            ends = [(along * source.width, k * full * source.height) for k in (0, 1)]
+            reach = []
+            for axis, edges in enumerate((sides, ends)):
+                points = [
+                    to_local.transform(a.c + a.a * c + a.b * r, a.f + a.d * c + a.e * r) for c, r in edges
+                ]
+                reach.append(min(float(np.abs(point[axis]).min()) for point in points))
             if spacing is None:
-                spacing = float(max((north - south) / source.height, (east - west) / source.width))
-            # An edge cell of a turned or converging raster lies half outside: the grid stays within it.
-            half_x = int(min(-west, east) / spacing - 0.5)
-            half_y = int(min(-south, north) / spacing - 0.5)
+                spacing = max(2 * reach[0] / source.width, 2 * reach[1] / source.height)
+            half_x, half_y = (int(r / spacing - 0.5) for r in reach)
             heights = np.full((2 * half_y + 1, 2 * half_x + 1), np.nan)
+            # Row 0 in the north; made directly, since rasterio's helpers warn with some releases of affine.
+            grid = rasterio.Affine(
+                spacing, 0.0, -(half_x + 0.5) * spacing, 0.0, -spacing, (half_y + 0.5) * spacing
+            )
             reproject(
                 rasterio.band(source, 1),
                 heights,
-                dst_transform=from_origin(
-                    -(half_x + 0.5) * spacing, (half_y + 0.5) * spacing, spacing, spacing
-                ),
+                dst_transform=grid,
                 dst_crs=local,
                 dst_nodata=np.nan,
                 resampling=Resampling.cubic,

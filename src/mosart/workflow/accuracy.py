@@ -5,9 +5,12 @@ from __future__ import annotations
 #: The ground counts as changed where the change is above this share of its largest.
 ZONE = 0.1
 
-_ERRORS = {
-    "rowwise": "",
-    "rowwise-intensity": "",
+#: Measured on simulated craters that collapse (docs/method.md): three images before against three after, unit
+#: weights, non-local means; the share of the change that the error is where the ground changed, the share of
+#: the volume that is found, and the error in metres where nothing changed. Lowest and highest of twelve scenes.
+MEASURED = {
+    "rowwise": ((0.46, 0.73), (0.29, 0.71), (2.1, 4.6)),
+    "rowwise-intensity": ((0.40, 0.90), (0.34, 0.84), (2.7, 5.5)),
 }
 
 
@@ -22,6 +25,12 @@ def expected_error(method: str) -> str:
     Returns
     -------
     str
-        One sentence.
+        One paragraph.
     """
-    return _ERRORS[method]
+    zone, volume, still = MEASURED[method]
+    return (
+        f"a row-wise map is wrong by {zone[0]:.0%} to {zone[1]:.0%} of the change where the ground changed (rms), "
+        f"finds {volume[0]:.0%} to {volume[1]:.0%} of its volume, and is wrong by {still[0]:.0f} to "
+        f"{still[1]:.0f} m where it did not: measured on simulated craters, docs/method.md. The standard error "
+        "describes still ground alone."
+    )

@@ -25,7 +25,7 @@ from .cores import available_cores
 from .folder import ProductFolder
 from .log import Talk
 from .memory import Estimate, estimate
-from .places import parse_box, select_dates
+from .places import is_numbers, select_dates
 from .survey import Survey, set_aside_empty, survey
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ class Plan:
             f"dates      {_names(self.stack.dates)}",
             f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
             f"geometry   {geometry_text(self.frame, self.geometry_fault)}",
-            f"method     {self.config.method}, despeckle: {self.config.despeckle}, weights: {self.config.weights}",
+            f"method     {self.config.method}",
+            f"options    despeckle {self.config.despeckle}, weights {self.config.weights}",
             f"reference  {_names(self.reference)}",
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
@@ -139,14 +140,13 @@ def prepare(config: Config, talk: Talk) -> Plan:
     if frame is not None:
         first = int(stack.dataset["range"].values[0] - whole.dataset["range"].values[0])
         frame = frame.crop(slice(first, first + stack.shape[2]))
+    stack = _with_water(flagged, stack, config)
+    areas = _areas(stack, config)
+    stable = read_areas(config.stable).union(stack) if config.stable is not None else None
+    weights = _weights(whole, stack, config)
     found = survey(stack, talk)
     stack = set_aside_empty(stack, found)
     reference, entries = _entries(stack, config)
-    areas = _areas(stack, config)
-    stable = _stable(stack, config)
-    raster = config.weights_path()
-    weights: str | NDArray[np.float64] = config.weights if raster is None else _weights(raster, stack)
-    stack = _with_water(stack, config)
     workers = config.workers or available_cores()
     used = config.merged(Config(reference=tuple(f"{date:%Y%m%d}" for date in reference), workers=workers))
     plan = Plan(
@@ -206,8 +206,6 @@ def _existing(config: Config) -> tuple[Path, ...]:
 
 def is_path(place: str) -> bool:
     """Whether a place is the path of a file, not a box or a point."""
-    from .places import is_numbers
-
     return not (place.startswith(("lonlat=", "pixels=")) or is_numbers(place))
 
 
@@ -234,8 +232,8 @@ def _geometry(stack: Stack, config: Config) -> tuple[LookFrame | None, str]:
         return resolve(stack, overrides), ""
     except GeometryUnknown as error:
         logger.warning(
-            "the geometry of the look is unknown: %s; only the change at the fixed slant-range pixel "
-            "(elevation_change_slant) is given. What to do: give `geometry:` incidence_angle and range_spacing",
+            "the geometry of the look is unknown: %s; only the change at the fixed slant-range pixel is given "
+            "(elevation_change_slant). What to do: give `geometry:` incidence_angle and range_spacing",
             error.what + (f" ({error.got})" if error.got else ""),
         )
         return None, error.what
@@ -276,42 +274,43 @@ def _entries(stack: Stack, config: Config) -> tuple[tuple[dt.date, ...], tuple[E
 def _areas(stack: Stack, config: Config) -> Areas | None:
     if not (config.areas or config.points):
         return None
-    areas = read_areas([place(text) for text in (*config.areas, *config.points)])
-    for name in areas.names:
-        if not areas.mask(stack, name).any():
-            raise InputError(
-                f"areas: {name} holds no pixel of the (cropped) image",
-                expected="an area of interest that overlaps the image",
-                got="0 pixels",
-                hint="check its coordinates, and `crop`",
-            )
+    areas = read_areas([*config.areas, *config.points])
+    # Some at a time: each mask is as large as the image.
+    for names in batched(areas.names, 8):
+        for name, inside in areas.masks(stack, names).items():
+            if not inside.any():
+                raise InputError(
+                    f"areas: {name} holds no pixel of the (cropped) image",
+                    expected="an area or a point that overlaps the image",
+                    got="0 pixels",
+                    hint="check its coordinates, and `crop`",
+                )
     return areas
 
 
-def place(text: str) -> object:
-    """Turn a place of the config into what :func:`mosart.areas.read_areas` takes."""
-    return text
+def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:
+    """Cut a list into lists of at most a size."""
+    return [names[i : i + size] for i in range(0, len(names), size)]
 
 
-def _stable(stack: Stack, config: Config) -> NDArray[np.bool_] | None:
-    if config.stable is None:
-        return None
-    areas = read_areas(place(config.stable))
-    mask = np.zeros(stack.shape[1:], dtype=np.bool_)
-    for name in areas.names:
-        mask |= areas.mask(stack, name)
-    if not mask.any():
-        raise InputError(
-            "stable: the stable ground holds no pixel of the (cropped) image",
-            expected="an area that overlaps the image",
-            got="0 pixels",
-            hint="check its coordinates, and `crop`; without `stable` it is found away from the change",
-        )
-    return mask
-
-
-def _weights(raster: Path, stack: Stack) -> NDArray[np.float64]:
-    values = np.asarray(read_raster(raster, stack), dtype=np.float64)
+def _weights(whole: Stack, stack: Stack, config: Config) -> str | NDArray[np.float64]:
+    """Weights as the inversion takes them; a raster on the radar grid may be the file's or the crop's."""
+    raster = config.weights_path()
+    if raster is None:
+        if config.weights == "stable" and config.stable is None:
+            raise InputError(
+                "weights: `stable` needs ground that did not change",
+                expected="`stable`: a file or a box",
+                got="no `stable`",
+                hint="name it in the config file or as --stable, or take --weights robust",
+            )
+        return config.weights
+    try:
+        values = np.asarray(read_raster(raster, stack), dtype=np.float64)
+    except InputError:
+        if stack.shape == whole.shape:
+            raise
+        values = np.asarray(read_raster(raster, whole), dtype=np.float64)[_part(whole, stack)]
     usable = np.isfinite(values)
     if (values[usable] < 0).any() or not (values[usable] > 0).any():
         raise InputError(
@@ -323,18 +322,25 @@ def _weights(raster: Path, stack: Stack) -> NDArray[np.float64]:
     return np.where(usable, values, 0.0)
 
 
-def _with_water(stack: Stack, config: Config) -> Stack:
+def _part(whole: Stack, stack: Stack) -> tuple[slice, slice]:
+    """Rows and columns of a stack that its crop is."""
+    starts = [int(stack.dataset[d].values[0] - whole.dataset[d].values[0]) for d in ("azimuth", "range")]
+    rows, columns = stack.shape[1:]
+    return slice(starts[0], starts[0] + rows), slice(starts[1], starts[1] + columns)
+
+
+def _with_water(whole: Stack, stack: Stack, config: Config) -> Stack:
     water = config.water
     if water.polygons is None and water.raster is None and water.sea_level is None and water.strip is None:
         return stack
-    return flag_water(
-        stack,
-        polygons=water.polygons,
-        raster=water.raster,
-        sea_level=water.sea_level,
-        tolerance=water.tolerance,
-        strip=parse_box(water.strip) if water.strip else None,
-    )
+    where = water.model_dump()
+    try:
+        return flag_water(stack, **where)
+    except InputError:
+        # A raster on the radar grid may be the file's, and the sea may lie outside the crop.
+        if stack.shape == whole.shape:
+            raise
+        return crop(flag_water(whole, **where), config)
 
 
 def _names(dates: Sequence[dt.date]) -> str:

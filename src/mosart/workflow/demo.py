@@ -113,8 +113,8 @@ def run_demo(out: Path) -> str:
         stack=(out / "crater.h5",),
         out=out / "products",
         reference=(",".join(dates[:3]),),
-        epoch=[",".join(dates[3:])],
-        areas=[str(out / "crater.geojson")],
+        epoch=(",".join(dates[3:]),),
+        areas=(str(out / "crater.geojson"),),
     )
     outcome = run(config)
     with open_dataset(out / "products" / "radar.nc") as result:
@@ -123,9 +123,10 @@ def run_demo(out: Path) -> str:
     held = share <= BOUND_ZONE and found.stable <= BOUND_STABLE
     text = (
         f"{outcome.text()}\n"
-        f"against the truth: where the ground changed (by {found.change:.1f} m rms) the error is {found.zone:.1f} m "
-        f"rms, {share:.0%} of the change (bound {BOUND_ZONE:.0%}); where it did not, {found.stable:.1f} m rms (bound "
-        f"{BOUND_STABLE:.0f} m): {'within the bounds' if held else 'BEYOND THE BOUNDS'}\n"
+        f"against the truth, {'within the bounds' if held else 'BEYOND THE BOUNDS'}:\n"
+        f"  where the ground changed (by {found.change:.1f} m rms) the error is {found.zone:.1f} m rms, "
+        f"{share:.0%} of the change (bound: {BOUND_ZONE:.0%})\n"
+        f"  where it did not, {found.stable:.1f} m rms (bound: {BOUND_STABLE:.0f} m)\n"
         f"look at {out / 'products' / 'figures'}; with your own file:\n"
         f"  mosart run --stack YOUR_FILE.h5 --out OUT --reference YYYYMMDD"
     )
@@ -139,7 +140,7 @@ class DemoError(RuntimeError):
 
 
 def _crater(simulation: Simulation) -> dict[str, object]:
-    """The lon/lat box of the ground that changed, as GeoJSON."""
+    """Draw the lon/lat box of the ground that changed, as GeoJSON."""
     data = simulation.stack.dataset
     changed = (np.abs(simulation.truth["elevation_change"].values) > 0.5).any(axis=0)
     if not changed.any():

@@ -41,10 +41,9 @@ def describe(path: Path) -> str:
         If the file is no stack.
     """
     stack = open_stack(path, minimum_dates=1)
-    dates, rows, columns = stack.shape
     lines = [
         f"{path}",
-        f"size       {dates} dates, {rows} azimuth rows x {columns} range pixels",
+        f"size       {size_text(stack)}",
         f"dates      {', '.join(f'{date:%Y%m%d}' for date in stack.dates)}",
         f"lon/lat    {extent(stack)}",
         f"geometry   {geometry_line(stack)}",
@@ -64,6 +63,12 @@ def geometry_line(stack: Stack) -> str:
         return geometry_text(resolve(stack), "")
     except GeometryUnknown as error:
         return geometry_text(None, error.what)
+
+
+def size_text(stack: Stack) -> str:
+    """Describe the size of a stack."""
+    dates, rows, columns = stack.shape
+    return f"{dates} dates, {rows} azimuth rows x {columns} range pixels"
 
 
 def extent(stack: Stack) -> str:

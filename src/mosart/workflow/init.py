@@ -10,7 +10,7 @@ from mosart.io.atomic import atomic_path
 
 from .config import Config
 from .configfile import dump
-from .info import date_names, extent, geometry_line
+from .info import date_names, extent, geometry_line, size_text
 from .log import Talk, recorded
 from .provenance import software_version
 
@@ -40,8 +40,7 @@ def write_config(config: Config, path: Path) -> None:
     with recorded(Talk()):
         stack = open_stack(source)
         notes = {
-            "stack": f"{stack.shape[0]} dates, {stack.shape[1]} azimuth rows x {stack.shape[2]} range pixels; "
-            + extent(stack),
+            "stack": f"{size_text(stack)}; {extent(stack)}",
             "reference": f"dates of the stack: {date_names(stack.dates)}",
             "geometry": f"derived from the stack: {geometry_line(stack)}",
         }

@@ -35,7 +35,7 @@ class Estimate:
         free = psutil.virtual_memory().available
         if self.peak > free:
             logger.warning(
-                "the run takes about %.1f GiB of memory, and %.1f GiB are free: give fewer `workers`, or a `crop`",
+                "the run takes about %.1f GiB of memory, %.1f GiB are free: give fewer `workers`, or a `crop`",
                 self.peak / 2**30,
                 free / 2**30,
             )

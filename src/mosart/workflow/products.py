@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+
+from mosart.areas import Areas
 from mosart.change import ElevationChange
+from mosart.errors import InputError
 from mosart.geocode import geocode
+from mosart.inversion import despeckled
 from mosart.io.geotiff import write_geotiffs
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.io.tables import write_table
+from mosart.report import write_figures
 
 from .check import Plan
 from .log import Talk
@@ -47,7 +54,10 @@ def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> N
         write_dataset(mapped, stage / "elevation_change.nc", progress=advance)
     with open_dataset(stage / "elevation_change.nc") as written, talk.progress("writing GeoTIFFs") as advance:
         rasters = [name for name in RASTERS if name in written and written[name].ndim > 1]
-        tags = {"method": str(written.attrs["method"]), "reference_dates": str(written.attrs["reference_dates"])}
+        tags = {
+            "method": str(written.attrs["method"]),
+            "reference_dates": str(written.attrs["reference_dates"]),
+        }
         write_geotiffs(written, stage / "geotiff", variables=rasters, tags=tags, progress=advance)
 
 
@@ -70,10 +80,18 @@ def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
     if stored.quantity == "elevation_change_slant":
         logger.warning("without the geometry of the look there are no volumes")
         return
-    write_table(stored.volume(plan.areas), stage / "volumes.csv")
+    polygons = tuple(a for a in plan.areas.areas if a.kind != "point" and a.degrees_or_pixels is None)
+    if not polygons:
+        return
+    try:
+        volumes = stored.volume(Areas(polygons))
+    except InputError as error:
+        logger.warning("no volumes: %s", error.what)
+        return
+    write_table(volumes, stage / "volumes.csv")
 
 
-def write_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
+def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
     """Draw the figures.
 
     Parameters
@@ -83,7 +101,30 @@ def write_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) 
     plan : Plan
         For the images and areas.
     stage : Path
-        Folder to write to.
+        Folder to write to, where the map is if there is one.
     talk : Talk
         For the progress bar.
     """
+    folder = stage / "figures"
+    folder.mkdir()
+    images = plan.stack.select(plan.reference[:1])
+    filtered = None
+    if plan.config.despeckle != "none":
+        amplitude = images.dataset["amplitude"]
+        filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
+    look = None
+    if plan.frame is not None and plan.frame.look_direction != "unknown":
+        look = (plan.frame.heading + (90.0 if plan.frame.look_direction == "right" else -90.0)) % 360.0
+    map_file = stage / "elevation_change.nc"
+    with ExitStack() as opened, talk.progress("drawing figures") as advance:
+        mapped = opened.enter_context(open_dataset(map_file)) if map_file.exists() else None
+        write_figures(
+            stored,
+            folder,
+            stack=images,
+            filtered=filtered,
+            areas=plan.areas,
+            mapped=mapped,
+            look=None if look is None or np.isnan(look) else look,
+            progress=advance,
+        )

@@ -22,7 +22,7 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .log import Talk, recorded
-from .products import write_figures, write_map, write_tables
+from .products import draw_figures, write_map, write_tables
 from .provenance import CITATION, sha256, software_version, total_bytes
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
                 logger.warning("the stack has no lon/lat: results stay on the radar grid, there is no map")
             else:
                 logger.warning("without the geometry of the look there is no map: only radar.nc is written")
-            write_figures(stored, plan, stage, talk)
+            draw_figures(stored, plan, stage, talk)
             summary = _summary(stored, plan)
         finally:
             stored.dataset.close()

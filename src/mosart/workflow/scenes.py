@@ -99,7 +99,7 @@ def simulate_file(
     write_dataset(simulation.truth.assign(_lonlat(simulation)), truth)
     frame, stack = simulation.frame, simulation.stack
     return (
-        f"{out}: {stack.shape[0]} dates of {stack.shape[1]} azimuth rows x {stack.shape[2]} range pixels, "
+        f"{out}: {stack.shape[0]} dates, {stack.shape[1]} azimuth rows x {stack.shape[2]} range pixels, "
         f"{stack.dates[0]:%Y%m%d} to {stack.dates[-1]:%Y%m%d}\n"
         f"{truth}: the true change, and what layover or shadow hides\n"
         f"geometry: incidence {frame.incidence_angle[0]:.2f} deg, range spacing {frame.range_spacing} m, azimuth "

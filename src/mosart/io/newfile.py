@@ -1,0 +1,157 @@
+"""HDF5 files being written, on a disk that may become full.
+
+When a write fails the HDF5 library cannot close its file any more, and takes the whole process down
+when that ends. So the library writes through a Python file that swallows what can no longer be written,
+and the error is raised by us.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+
+from .atomic import atomic_path
+
+
+class GuardedFile(io.RawIOBase):
+    """A file whose first failure is kept, and after which nothing is written any more.
+
+    Parameters
+    ----------
+    path : path-like
+        File to make.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.failure: OSError | None = None
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        self._position = 0
+        self._end = 0
+
+    def check(self) -> None:
+        """Raise the failure, if there was one."""
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._handle)
+        super().close()
+
+    def readable(self) -> bool:
+        """Tell that it can be read: the library reads what it wrote."""
+        return True
+
+    def writable(self) -> bool:
+        """Tell that it can be written."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read and written anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Give the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = base + offset
+        return self._position
+
+    def write(self, data: Any) -> int:
+        """Write bytes at the position, or seem to, once a write has failed."""
+        view = memoryview(data).cast("B")
+        try:
+            if self.failure is None:
+                os.lseek(self._handle, self._position, os.SEEK_SET)
+                rest = view
+                while rest:
+                    rest = rest[os.write(self._handle, rest) :]
+        except OSError as error:
+            self.failure = error
+        self._position += len(view)
+        self._end = max(self._end, self._position)
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes at the position; zeros where they were never written."""
+        view = memoryview(buffer).cast("B")
+        os.lseek(self._handle, self._position, os.SEEK_SET)
+        data = os.read(self._handle, len(view))
+        view[: len(data)] = data
+        view[len(data) :] = bytes(len(view) - len(data))
+        self._position += len(view)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size of the file."""
+        size = self._position if size is None else size
+        try:
+            if self.failure is None:
+                os.truncate(self._handle, size)
+        except OSError as error:
+            self.failure = error
+        self._end = size
+        return size
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held back."""
+
+
+class Checked:
+    """A dataset being written, which says so as soon as the disk is full.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Where blocks go.
+    raw : GuardedFile
+        The file beneath it.
+    """
+
+    def __init__(self, dataset: Any, raw: GuardedFile) -> None:
+        self._dataset, self._raw = dataset, raw
+
+    def __setitem__(self, key: Any, block: Any) -> None:
+        self._dataset[key] = block
+        self._raw.check()
+
+
+@contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[tuple[Any, GuardedFile]]:
+    """Write an HDF5 file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Final name.
+
+    Yields
+    ------
+    file : h5py.File
+        To be written to.
+    raw : GuardedFile
+        The file beneath it, to ask for a failure.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        raw = GuardedFile(temporary)
+        try:
+            with h5py.File(raw, "w", track_order=True) as file:
+                yield file, raw
+            raw.check()
+        finally:
+            raw.close()
