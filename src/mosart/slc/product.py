@@ -154,7 +154,7 @@ class Product:
     polarization: str
     track: str
     orbit_direction: str
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...] = field(repr=False)
     bandwidth: tuple[float, float]
     radiometric_scale: str
     processor: str

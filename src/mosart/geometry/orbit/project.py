@@ -95,6 +95,25 @@ def _geo2rdr(
         guess = t if math.isfinite(t) else start
 
 
+def ground_to_radar(
+    grid: RadarGrid, points: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Azimuth time (s) and slant range (m) at which a grid's radar sees points (n, 3), NaN for NaN."""
+    points = np.ascontiguousarray(points, dtype=np.float64)
+    out = np.empty((points.shape[0], 2))
+    _geo2rdr(
+        points,
+        float(np.clip(grid.middle_time, grid.orbit.times[0], grid.orbit.times[-1])),
+        grid.orbit.times,
+        grid.orbit.coefficients,
+        grid.wavelength,
+        grid.doppler.values,
+        grid.doppler.axes,
+        out,
+    )
+    return out[:, 0], out[:, 1]
+
+
 def geo2rdr(grid: RadarGrid, points: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Row and column of points on the ground.
 
@@ -111,20 +130,9 @@ def geo2rdr(grid: RadarGrid, points: ArrayLike) -> tuple[NDArray[np.float64], ND
         Fractional pixel indices, 0 at the centre of the first pixel; they may lie outside the grid.
     """
     points = np.asarray(points, dtype=np.float64)
-    flat = np.ascontiguousarray(points.reshape(-1, 3))
-    out = np.empty((flat.shape[0], 2))
-    _geo2rdr(
-        flat,
-        float(np.clip(grid.middle_time, grid.orbit.times[0], grid.orbit.times[-1])),
-        grid.orbit.times,
-        grid.orbit.coefficients,
-        grid.wavelength,
-        grid.doppler.values,
-        grid.doppler.axes,
-        out,
-    )
-    row = (out[:, 0] - grid.first_time) / grid.time_step
-    column = (out[:, 1] - grid.first_range) / grid.range_step
+    time, distance = ground_to_radar(grid, points.reshape(-1, 3))
+    row = (time - grid.first_time) / grid.time_step
+    column = (distance - grid.first_range) / grid.range_step
     return row.reshape(points.shape[:-1]), column.reshape(points.shape[:-1])
 
 
