@@ -274,7 +274,7 @@ def georeference(
 
 
 def calc_std(h5file: AnyPath = "descending.h5") -> None:
-    """Write the standard deviation of the amplitudes over the dates to ``stdamps.npy``, in the current folder.
+    """Write the standard deviation of the amplitudes over the dates to ``stdamps.npy`` in this folder.
 
     Parameters
     ----------

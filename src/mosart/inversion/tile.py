@@ -12,23 +12,12 @@ from mosart.masks import Flag, withheld
 
 from .entries import Date, Entry
 from .groundshift import at_fixed_ground
+from .robust import robust_weights
 from .rowfit import fit_rows
 from .water import substitute_water
 
 Floats = NDArray[np.float64]
 Bits = NDArray[np.uint8]
-
-#: Tukey's biweight gives no weight beyond this many robust standard deviations.
-TUKEY = 2.5
-
-#: Steps of the start by least absolute residuals, and of the biweight.
-START_STEPS, TUKEY_STEPS = 10, 20
-
-#: Residuals below this, in metres, do not sharpen the weights any further.
-FLOOR = 1e-3
-
-#: A row's robust weights stand still when none moves by more.
-STILL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -196,48 +185,11 @@ def _base_weights(tile: Tile, bits: Bits) -> Floats | None:
 
 
 def _robust_weights(tile: Tile, entry: Entry, base: Floats | None) -> Floats:
-    """Weights by Tukey's biweight of the change, row by row, from a start by least absolute change."""
-    if not entry.reference:
-        return np.ones(tile.height.shape) if base is None else base
-    echoes = [tile.echo(dates)[0] for dates in (entry.images, entry.reference)]
     given = np.ones(tile.height.shape) if base is None else np.asarray(base, dtype=np.float64)
-    weights = given.copy()
-    active = np.arange(weights.shape[0])
-    for step in range(START_STEPS + TUKEY_STEPS):
-        surfaces = [
-            fit_rows(echo[active], tile.height[active], weights[active], centred=tile.plan.intensity).surface
-            for echo in echoes
-        ]
-        residual = np.abs(surfaces[0] - surfaces[1])
-        residual[~(given[active] > 0)] = np.nan
-        if step < START_STEPS:
-            factor = np.sqrt(FLOOR / np.maximum(residual, FLOOR))
-        else:
-            scale = 1.4826 * _row_medians(residual)[:, None]
-            u = residual / (TUKEY * np.maximum(scale, FLOOR))
-            factor = np.maximum(1.0 - u * u, 0.0)
-        new = given[active] * np.where(np.isfinite(factor), factor, 0.0)
-        if step < START_STEPS:
-            weights[active] = new
-            continue
-        moved = np.abs(new - weights[active]).max(axis=1, initial=0.0)
-        weights[active] = new
-        active = active[moved > STILL * given[active].max(axis=1, initial=0.0)]
-        if active.size == 0:
-            break
-    return weights
-
-
-def _row_medians(values: Floats) -> Floats:
-    """Median of every row without its NaN; NaN where it has nothing else."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    count = np.isfinite(values).sum(axis=1)
-    rows = np.arange(values.shape[0])
-    middle = 0.5 * (
-        ordered[rows, np.maximum(count - 1, 0) // 2]
-        + ordered[rows, np.minimum(count // 2, values.shape[1] - 1)]
-    )
-    return np.where(count > 0, middle, np.nan)
+    if not entry.reference:
+        return given
+    echo, reference = (tile.echo(dates)[0] for dates in (entry.images, entry.reference))
+    return robust_weights(echo, reference, tile.height, given, centred=tile.plan.intensity)
 
 
 def _fill(record: NDArray[np.void], slant: Floats, bits: Bits, tile: Tile) -> None:

@@ -40,7 +40,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     final = Path(os.path.realpath(path))
     _check_folder(final)
     _remove_leftovers(final)
-    temporary = final.with_name(f"{_prefix(final)}{os.getpid()}-{secrets.token_hex(4)}.part{final.suffix}")
+    token = secrets.token_hex(4)
+    temporary = final.with_name(f"{_prefix(final)}{_process(os.getpid())}-{token}.part{final.suffix}")
     try:
         yield temporary
         if not temporary.exists():
@@ -79,6 +80,14 @@ def _prefix(final: Path) -> str:
     return f".{final.name}.{host}-"
 
 
+def _process(number: int) -> str:
+    """Name a process by number and start, as numbers are given again; one that has ended by nothing."""
+    try:
+        return f"{number}+{psutil.Process(number).create_time():.0f}"
+    except psutil.Error:
+        return ""
+
+
 def _check_folder(final: Path) -> None:
     folder = final.parent
     if not folder.is_dir():
@@ -99,7 +108,8 @@ def _remove_leftovers(final: Path) -> None:
         if not entry.name.startswith(prefix):
             continue
         owner = entry.name[len(prefix) :].split("-", 1)[0]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        number = owner.split("+")[0]
+        if number.isdecimal() and _process(int(number)) != owner:
             with suppress(OSError):
                 _remove(entry)
 

@@ -89,7 +89,8 @@ def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | N
     InputError
         If an amplitude is negative (decibels suspected), cannot be read, or too few images are left.
     """
-    if stack.dataset.encoding.get(_MEMO) == stack.dates:
+    known = stack.dataset.encoding.get(_MEMO)
+    if known is not None and known == _identity(stack):
         return stack
     empty = []
     source = str(stack.dataset.attrs.get("source", "the stack"))
@@ -108,8 +109,14 @@ def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | N
         if progress is not None:
             progress(index + 1, len(stack.dates))
     checked = drop_empty(stack, empty, source, minimum_dates)
-    checked.dataset.encoding[_MEMO] = checked.dates
+    checked.dataset.encoding[_MEMO] = _identity(checked)
     return checked
+
+
+def _identity(stack: Stack) -> str | None:
+    """Name of the lazy amplitudes, which a crop or a selection changes; in memory they have none."""
+    data = stack.dataset["amplitude"].data
+    return data.name if isinstance(data, da.Array) else None
 
 
 def _lit_and_negative(image: object) -> tuple[bool, bool]:
