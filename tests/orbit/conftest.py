@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mosart.geometry.orbit import Orbit, RadarGrid
+from mosart.geometry.orbit.ellipsoid import to_ecef
 
 
 @pytest.fixture
@@ -64,17 +65,18 @@ def circular() -> Callable[..., RadarGrid]:
         step: float = 10.0,
         **more: Any,
     ) -> RadarGrid:
-        lam, phi = np.radians(longitude), np.radians(latitude)
-        up = np.array([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
+        spot = to_ecef(longitude, latitude, 0.0)
+        earth = float(np.linalg.norm(spot))
+        up = spot / earth
         helper = np.array([0, 0, 1.0]) if abs(up[2]) < 0.999 else np.array([1.0, 0, 0])
         east = np.cross(helper, up)
         east /= np.linalg.norm(east)
         north = np.cross(up, east)
         flight = np.cos(np.radians(heading)) * north + np.sin(np.radians(heading)) * east
         right = np.cross(flight, up)
-        radius = 6371e3 + altitude
+        radius = earth + altitude
         # The satellite passes beside the place: turn the sub-satellite point away from the look side.
-        central = np.arcsin(radius / 6371e3 * np.sin(np.radians(look))) - np.radians(look)
+        central = np.arcsin(radius / earth * np.sin(np.radians(look))) - np.radians(look)
         sign = 1.0 if side == "right" else -1.0
         below = np.cos(central) * up - sign * np.sin(central) * right
         speed = 7500.0
@@ -84,8 +86,8 @@ def circular() -> Callable[..., RadarGrid]:
         velocity = speed * (np.cos(angle) * flight - np.sin(angle) * below)
         orbit = Orbit(dt.datetime(2020, 1, 1), t, position, velocity)
         rows, columns = shape
-        ground_speed = speed * 6371e3 / radius
-        place = np.linalg.norm(6371e3 * up - radius * below)
+        ground_speed = speed * earth / radius
+        place = np.linalg.norm(spot - radius * below)
         return RadarGrid(
             orbit,
             -rows / 2 * spacing[0] / ground_speed,
