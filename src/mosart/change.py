@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .correlation import FULLY_CORRELATED, Correlation, measure_correlation
 from .errors import InputError
-from .ground import pixel_area
+from .ground import known_number, pixel_area, pixel_area_from_look
 from .masks import Flag
 from .stack import Stack
 
@@ -87,8 +87,7 @@ class ElevationChange:
     @property
     def reference_dates(self) -> tuple[dt.date, ...]:
         """Dates that the change is measured against."""
-        names = str(self.dataset.attrs["reference_dates"]).split(",")
-        return tuple(dt.datetime.strptime(name.strip(), "%Y%m%d").date() for name in names)
+        return _read_dates(str(self.dataset.attrs["reference_dates"]))
 
     @property
     def quantity(self) -> str:
@@ -283,23 +282,30 @@ class ElevationChange:
         shape = tuple(side.stop - side.start for side in box)
         if self.dims == MAP_DIMS:
             return np.full(shape, 1.0) if equal_areas else _cell_areas(data, box)
-        spacing = float(data.attrs.get("azimuth_spacing", np.nan) or np.nan)
+        # a margin of one pixel, so that a box's border has its central differences
+        wide = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+        inner = tuple(
+            slice(side.start - w.start, side.stop - w.start) for side, w in zip(box, wide, strict=True)
+        )
+        angle, slant, spacing = (
+            known_number(data.attrs.get(name))
+            for name in ("incidence_angle", "range_spacing", "azimuth_spacing")
+        )
+        area = np.full(shape, np.nan)
         if self.has_lonlat:
-            # a margin of one pixel, so that a box's border has its central differences
-            wide = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
-            inner = tuple(
-                slice(side.start - w.start, side.stop - w.start) for side, w in zip(box, wide, strict=True)
-            )
             lonlat = [data[name][wide].values.astype(np.float64) for name in ("longitude", "latitude")]
             area = pixel_area(lonlat[0], lonlat[1], spacing)[inner]
-            if np.isfinite(area).any():
-                return np.asarray(area)
+        elif "height" in data:
+            height = data["height"][wide].values.astype(np.float64)
+            area = pixel_area_from_look(height, angle, slant, spacing)[inner]
+        if np.isfinite(area).any():
+            return area
         if equal_areas:
             return np.ones(shape)
         raise InputError(
             "the ground area of the pixels is not known, so there is no volume",
-            expected="longitude and latitude for every pixel, on at least two rows",
-            hint="a stack with longitude and latitude gives volumes",
+            expected="longitude and latitude for every pixel, or incidence angle, range and azimuth spacing",
+            hint="give the geometry of the look, or a stack with longitude and latitude",
         )
 
 
@@ -464,6 +470,18 @@ def validate(data: xr.Dataset) -> None:
     for name in ("method", "reference_dates"):
         if not data.attrs.get(name):
             raise InputError(f"{what}: the attribute {name} is missing", expected="text")
+    try:
+        _read_dates(str(data.attrs["reference_dates"]))
+    except ValueError as error:
+        raise InputError(
+            f"{what}: reference_dates are no dates",
+            expected="YYYYMMDD,YYYYMMDD",
+            got=str(data.attrs["reference_dates"]),
+        ) from error
+
+
+def _read_dates(text: str) -> tuple[dt.date, ...]:
+    return tuple(dt.datetime.strptime(name.strip(), "%Y%m%d").date() for name in text.split(","))
 
 
 def temporal_std(stack: Stack) -> xr.DataArray:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 _BLOCKS = 512
 #: Lines sampled along each axis to measure the correlation.
 _LINES = 256
+#: Numbers transformed at a time.
+_BATCH = 1_000_000
 #: Standardised errors beyond this are cut: a few wild pixels are not the noise.
 _CLIP = 5.0
 #: Pairs of pixels that a lag needs.
@@ -117,9 +119,10 @@ def _autocorrelation(filled: Floats, valid: Floats) -> Floats:
     lags = length // 2 + 1
     size = fft.next_fast_len(length + lags, real=True)
     products, pairs = np.zeros(lags), np.zeros(lags)
-    for row, seen in zip(filled, valid, strict=True):
-        products += _products(row, size)[:lags]
-        pairs += _products(seen, size)[:lags]
+    batch = max(1, _BATCH // size)
+    for start in range(0, filled.shape[0], batch):
+        products += _products(filled[start : start + batch], size)[:lags]
+        pairs += _products(valid[start : start + batch], size)[:lags]
     known = pairs > _PAIRS - 0.5
     covariance = np.where(known, products / np.maximum(pairs, 1.0), np.nan)
     if not known[0] or covariance[0] <= 0:
@@ -134,9 +137,10 @@ def _autocorrelation(filled: Floats, valid: Floats) -> Floats:
     return rho
 
 
-def _products(line: Floats, size: int) -> Floats:
-    """Sum the products of a line with itself at every lag, by the Wiener–Khinchin theorem."""
-    return np.asarray(fft.irfft(np.abs(fft.rfft(line, size)) ** 2, size))
+def _products(lines: Floats, size: int) -> Floats:
+    """Sum the products of lines with themselves at every lag, by the Wiener–Khinchin theorem."""
+    power = np.square(np.abs(fft.rfft(lines, size, axis=1))).sum(axis=0)
+    return np.asarray(fft.irfft(power, size))
 
 
 def _blocks(weights: Floats, axis: int) -> tuple[Floats, int]:

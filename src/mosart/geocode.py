@@ -17,7 +17,7 @@ from .errors import InputError
 from .lookup import fill_table, sample_bilinear, sample_nearest
 from .mapgrid import MapGrid
 from .masks import Flag
-from .placement import TILE, Projection, Survey, lazy, sample_rows
+from .placement import TILE, Projection, Survey, lazy
 from .stack import Stack
 
 __all__ = ["MapGrid", "derive_grid", "geocode"]
@@ -266,16 +266,15 @@ class _Table:
             shift=tuple(0.5 if padded else 0.0 for padded in survey.padded),
             new_axis=0,
             chunks=((2,), (size[0],), (size[1],)),
-            dtype=np.float32,
-            meta=np.empty((0, 0, 0), dtype=np.float32),
+            dtype=np.float64,
+            meta=np.empty((0, 0, 0), dtype=np.float64),
         )
         return table
 
     def _orientation(self) -> float:
         """Sign of the area of most quadrilaterals, in columns and rows of the map."""
         signs = 0.0
-        for rows in sample_rows(self.survey.longitude.shape[0]):
-            lon, lat = da.compute(self.survey.longitude[rows], self.survey.latitude[rows])
+        for lon, lat in self.survey.sample:
             x, y = self.projection(lon, lat)
             bx, by = np.diff(x, axis=0)[:, :-1], np.diff(y, axis=0)[:, :-1]
             cx, cy = np.diff(x, axis=1)[:-1], np.diff(y, axis=1)[:-1]
@@ -295,11 +294,11 @@ def _make_table(
     longest: float,
     orientation: float,
     shift: tuple[float, float],
-) -> NDArray[np.float32]:
+) -> Floats:
     """Make the table of one block: fractional azimuth and range in the window, (2, y, x)."""
     x, y = projection(np.asarray(longitude, np.float64), np.asarray(latitude, np.float64))
     places = np.stack([(x - corner[0]) / cell[0], (y - corner[1]) / cell[1]])
-    table = np.full((2, *size), np.nan, dtype=np.float32)
+    table = np.full((2, *size), np.nan, dtype=np.float64)
     rank = np.full(size, np.inf)
     fill_table(places, table, rank, longest, orientation)
     for axis in (0, 1):
@@ -307,9 +306,7 @@ def _make_table(
     return table
 
 
-def _sample_block(
-    image: NDArray[np.generic], table: NDArray[np.float32], *, outside: int
-) -> NDArray[np.generic]:
+def _sample_block(image: NDArray[np.generic], table: Floats, *, outside: int) -> NDArray[np.generic]:
     """Sample images (…, azimuth, range) of one window by one table."""
     flat = image.reshape(-1, *image.shape[-2:])
     result = np.empty((flat.shape[0], *table.shape[1:]), dtype=image.dtype)

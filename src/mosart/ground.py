@@ -31,6 +31,25 @@ def metres_per_degree(latitude: Floats) -> tuple[Floats, Floats]:
     return np.radians(vertical * np.cos(phi)), np.radians(meridian)
 
 
+def known_number(value: object) -> float:
+    """Read an attribute that may be ``"unknown"`` or missing.
+
+    Parameters
+    ----------
+    value : object
+        A number, a text or None.
+
+    Returns
+    -------
+    float
+        NaN where it is no number.
+    """
+    try:
+        return float(str(value))
+    except ValueError:
+        return float("nan")
+
+
 def _step(values: Floats, axis: int) -> Floats:
     """Central difference per pixel along an axis, one-sided at borders and beside NaN."""
     values = np.moveaxis(values, axis, 0)
@@ -86,3 +105,28 @@ def pixel_area(longitude: Floats, latitude: Floats, azimuth_spacing: float = flo
     area = azimuth[0] * rng[1] - azimuth[1] * rng[0]
     orientation = np.nanmedian(np.sign(area)) if np.isfinite(area).any() else 1.0
     return np.asarray(area * (orientation or 1.0))
+
+
+def pixel_area_from_look(
+    height: Floats, incidence_angle: float, range_spacing: float, azimuth_spacing: float
+) -> Floats:
+    """Horizontal ground area of each pixel where only the geometry of the look is known.
+
+    Parameters
+    ----------
+    height : ndarray, (azimuth, range)
+        Metres; NaN where unknown.
+    incidence_angle : float
+        Degrees, taken as the same everywhere.
+    range_spacing, azimuth_spacing : float
+        Metres: slant, and on the ground.
+
+    Returns
+    -------
+    ndarray, (azimuth, range)
+        Square metres: the step in ground range, (dr + cos θ·dh)/sin θ, times the azimuth spacing;
+        negative in layover, NaN where unknown.
+    """
+    theta = np.radians(incidence_angle)
+    rise = _step(height, 1) if height.shape[1] > 1 else np.zeros_like(height)
+    return np.asarray((range_spacing + np.cos(theta) * rise) / np.sin(theta) * azimuth_spacing)

@@ -60,7 +60,7 @@ def _inverse_bilinear(p: Pair, b: Pair, c: Pair, d: Pair) -> Pair:
 @compiled
 def fill_table(
     places: Floats,
-    table: NDArray[np.float32],
+    table: Floats,
     rank: Floats,
     longest: float,
     orientation: float,
@@ -72,7 +72,7 @@ def fill_table(
     places : ndarray, (2, azimuth, range)
         Column and row of the pixels' centres in the block, in cells: the first cell's centre is (0, 0).
         NaN where unknown.
-    table : ndarray of float32, (2, y, x)
+    table : ndarray, (2, y, x)
         Written: fractional azimuth and range of each cell's centre; left as it is where no quadrilateral
         holds it.
     rank : ndarray, (y, x)
@@ -129,14 +129,14 @@ def fill_table(
 
 
 @compiled
-def sample_bilinear(values: Floats, table: NDArray[np.float32], out: Floats) -> None:
+def sample_bilinear(values: Floats, table: Floats, out: Floats) -> None:
     """Interpolate an image at fractional pixels.
 
     Parameters
     ----------
     values : ndarray, (azimuth, range)
         The image, NaN in gaps.
-    table : ndarray of float32, (2, y, x)
+    table : ndarray, (2, y, x)
         Fractional azimuth and range, NaN where there is none.
     out : ndarray, (y, x)
         Written: NaN where the nearest pixel is NaN; otherwise the bilinear mean of those of the four
@@ -165,16 +165,14 @@ def sample_bilinear(values: Floats, table: NDArray[np.float32], out: Floats) -> 
             out[y, x] = total / weights
 
 
-def sample_nearest(
-    values: NDArray[np.generic], table: NDArray[np.float32], outside: int
-) -> NDArray[np.generic]:
+def sample_nearest(values: NDArray[np.generic], table: Floats, outside: int) -> NDArray[np.generic]:
     """Take an image's nearest pixels.
 
     Parameters
     ----------
     values : ndarray, (azimuth, range)
         The image.
-    table : ndarray of float32, (2, y, x)
+    table : ndarray, (2, y, x)
         Fractional azimuth and range, NaN where there is none.
     outside : int
         Value where there is none.

@@ -23,6 +23,10 @@ NICE = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 10.0)
 MOST_CELLS = 4_000_000_000
 #: Nor, beyond a million, more than this many times the pixels it is made of.
 CELLS_PER_PIXEL = 400
+SMALLER = (
+    "take a larger pixel size or crs `utm`, and look for wrong longitudes and latitudes in the stack (zeros "
+    "where there are none, for example)"
+)
 #: Fraction of a cell within which an edge counts as lying on the lattice.
 ROUNDING = 1e-6
 
@@ -66,7 +70,7 @@ class MapGrid:
                 "the map grid has an impossible size",
                 expected=f"1 to {MOST_CELLS:,} cells",
                 got=f"{self.width} × {self.height} cells",
-                hint="take a larger pixel size or a smaller area",
+                hint=SMALLER,
             )
 
     @classmethod
@@ -261,8 +265,7 @@ def refuse_absurd(grid: MapGrid, pixels: int) -> None:
             expected=f"at most {CELLS_PER_PIXEL} cells a radar pixel, of which there are {pixels:,}",
             got=f"{grid.width} × {grid.height} cells of {grid.transform.a:g} × {-grid.transform.e:g} "
             f"in {grid.crs}",
-            hint="take a larger pixel size or crs `utm`, and look for wrong longitudes and latitudes in the "
-            "stack (zeros where there are none, for example)",
+            hint=SMALLER,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,18 @@ from pyproj import Transformer
 
 from .errors import InputError
 from .geometry.geodesy import centre, unwrap_longitude
-from .ground import metres_per_degree, pixel_steps
+from .ground import known_number, metres_per_degree, pixel_steps
 from .mapgrid import MapGrid, cell_size, nice_size, read_crs, refuse_absurd, zone
 
 Floats = NDArray[np.float64]
+Sample = tuple[tuple[Floats, Floats], ...]
 
 #: Size of the tiles of pixels whose place on the map is kept.
 TILE = (64, 128)
 #: Pixels projected at a time.
 STRIP_PIXELS = 1_000_000
+#: Pairs of rows that spacings and orientation are measured on.
+SAMPLE_PAIRS = 16
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Survey:
         Usual extents of a pixel on the ground, metres: along azimuth, along range.
     latitude_middle : float
         Degrees.
+    sample : tuple of pairs of ndarray
+        Longitude and latitude of a few pairs of rows.
     """
 
     longitude: da.Array
@@ -55,6 +60,7 @@ class Survey:
     bounds: Floats
     step: tuple[float, float]
     latitude_middle: float
+    sample: Sample
 
     @classmethod
     def of(cls, data: xr.Dataset, crs: str | None, wish: str) -> Survey:
@@ -67,15 +73,16 @@ class Survey:
                 hint="results stay on the radar grid",
             )
         lonlat = [lazy(data[n].transpose("azimuth", "range").data) for n in ("longitude", "latitude")]
-        spacing = float(data.attrs.get("azimuth_spacing") or np.nan)
+        spacing = known_number(data.attrs.get("azimuth_spacing"))
         lon, lat, padded = _thicken(lonlat[0], lonlat[1], spacing)
-        middle, middle_latitude, step = _sample(lon, lat)
+        sample = _sample(lon, lat)
+        middle, middle_latitude, step = _measure(sample)
         if crs is None:
             crs = {"utm": zone(middle, middle_latitude), "geographic": "EPSG:4326"}.get(wish, wish)
         bounds = _tile_bounds(lon, lat, Projection(crs, middle))
         if not np.isfinite(bounds).any():
             raise InputError("no pixel has a longitude and latitude", expected="degrees", got="NaN alone")
-        return cls(lon, lat, padded, crs, middle, bounds, step, middle_latitude)
+        return cls(lon, lat, padded, crs, middle, bounds, step, middle_latitude, sample)
 
     @property
     def pixel_extent(self) -> float:
@@ -151,37 +158,41 @@ def _thicken(lon: da.Array, lat: da.Array, spacing: float) -> tuple[da.Array, da
     return da.from_array(moved[0]), da.from_array(moved[1]), padded
 
 
-def sample_rows(rows: int) -> Iterator[slice]:
-    """Choose a few pairs of rows spread over the image."""
-    for start in np.unique(np.linspace(0, max(rows - 2, 0), 16).astype(int)):
-        yield slice(int(start), int(start) + 2)
+def _sample(lon: da.Array, lat: da.Array) -> Sample:
+    """Read a few pairs of rows spread over the image."""
+    rows = lon.shape[0]
+    starts = np.unique(np.linspace(0, max(rows - 2, 0), SAMPLE_PAIRS).astype(int))
+    parts = [array[start : start + 2] for start in starts for array in (lon, lat)]
+    read = [np.asarray(part, np.float64) for part in da.compute(*parts)]
+    return tuple(zip(read[::2], read[1::2], strict=True))
 
 
-def _sample(lon: da.Array, lat: da.Array) -> tuple[float, float, tuple[float, float]]:
-    """Middle of the scene, and the usual extents of a pixel on the ground, from a sample of rows."""
-    lons, lats, areas, ranges = [], [], [], []
-    for rows in sample_rows(lon.shape[0]):
-        one, other = (np.asarray(a, np.float64) for a in da.compute(lon[rows], lat[rows]))
-        if not np.isfinite(one + other).any():
-            continue
-        lons.append(one)
-        lats.append(other)
-        azimuth, rng = pixel_steps(one, other)
+def _measure(sample: Sample) -> tuple[float, float, tuple[float, float]]:
+    """Find the middle of the scene, and the usual extents of a pixel on the ground."""
+    areas, ranges = [], []
+    for lon, lat in sample:
+        azimuth, rng = pixel_steps(lon, lat)
         areas.append(np.abs(azimuth[0] * rng[1] - azimuth[1] * rng[0]).ravel())
         ranges.append(np.hypot(rng[0], rng[1]).ravel())
-    if not lons:
-        raise InputError("no pixel has a longitude and latitude", expected="degrees", got="NaN alone")
-    longitude, latitude = centre(np.concatenate(lons), np.concatenate(lats))
-    # Rounded, so that a scene whose middle lies on 180° gets one map however its longitudes are written.
-    middle = (round(longitude, 6) + 180.0) % 360.0 - 180.0, latitude
-    area, along_range = np.nanmedian(np.concatenate(areas)), np.nanmedian(np.concatenate(ranges))
-    if not (area > 0 and along_range > 0):
+    area, along_range = np.concatenate(areas), np.concatenate(ranges)
+    if not np.isfinite(area).any():
+        raise InputError(
+            "the pixels have no longitude and latitude",
+            expected="degrees for most pixels",
+            got="no four neighbouring pixels with both, in a sample of rows",
+        )
+    usual, step = float(np.nanmedian(area)), float(np.nanmedian(along_range))
+    if not (usual > 0 and step > 0):
         raise InputError(
             "the pixels have no extent on the ground",
             expected="longitude and latitude in float64 that differ from pixel to pixel",
-            got=f"a median ground area of {area:g} m² a pixel",
+            got=f"a median ground area of {usual:g} m² a pixel",
         )
-    return *middle, (float(area / along_range), float(along_range))
+    lons, lats = (np.concatenate([pair[k].ravel() for pair in sample]) for k in (0, 1))
+    longitude, latitude = centre(lons, lats)
+    # Rounded, so that a scene whose middle lies on 180° gets one map however its longitudes are written.
+    middle = (round(longitude, 6) + 180.0) % 360.0 - 180.0
+    return middle, latitude, (usual / step, step)
 
 
 def _tile_bounds(lon: da.Array, lat: da.Array, projection: Projection) -> Floats:

@@ -44,9 +44,14 @@ def test_a_later_run_replaces_the_products_of_the_earlier_as_a_set(tmp_path: Pat
 def test_a_run_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     out = tmp_path / "out"
     leave(out, "radar.nc", text="1")
-    with pytest.raises(KeyboardInterrupt), ProductFolder(out).staging() as stage:
-        (stage / "radar.nc").write_text("2")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with ProductFolder(out).staging() as stage:
+            (stage / "radar.nc").write_text("2")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert seen(out) == {"radar.nc"}
     assert (out / "radar.nc").read_text() == "1"
     with pytest.raises(RuntimeError), ProductFolder(tmp_path / "b" / "c").staging():

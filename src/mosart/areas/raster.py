@@ -163,16 +163,24 @@ def _sample(raster: Any, grid: Grid, method: Method) -> NDArray[np.float32]:
     crs = CRS.from_user_input(raster.crs)
     transformer = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     inverse = ~raster.transform
-    middle = raster.transform * (0.5 * raster.width, 0.5 * raster.height)
+    middle = _apply(raster.transform, np.array(0.5 * raster.width), np.array(0.5 * raster.height))[0]
     result = np.full(grid.shape, np.nan, dtype=np.float32)
     for rows, lon, lat in grid.positions():
         x, y = transformer.transform(lon, lat)
         if crs.is_geographic:
             turn = 360.0 if "degree" in crs.axis_info[0].unit_name else 400.0
-            x = unwrap_longitude(np.asarray(x) * 360.0 / turn, middle[0] * 360.0 / turn) * turn / 360.0
-        column, row = inverse * (np.asarray(x), np.asarray(y))
+            x = unwrap_longitude(np.asarray(x) * 360.0 / turn, float(middle) * 360.0 / turn) * turn / 360.0
+        column, row = _apply(inverse, np.asarray(x), np.asarray(y))
         result[rows] = _at(raster, column, row, method)
     return result
+
+
+def _apply(
+    transform: rasterio.Affine, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Apply a transform to arrays; its own operator for that differs between its releases."""
+    t = transform
+    return t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f
 
 
 def _at(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import shapely
 from mosart.errors import InputError
 
 from .area import Area, Areas
+
+logger = logging.getLogger(__name__)
 
 FORMS = (
     "a GeoJSON or GeoPackage file, lonlat=WEST,SOUTH,EAST,NORTH, pixels=RANGE0,RANGE1,AZIMUTH0,AZIMUTH1 "
@@ -187,8 +191,10 @@ def _from_file(path: Path) -> list[Area]:
     if not path.exists():
         raise InputError(f"{path} does not exist", expected=FORMS, got=str(path))
     try:
-        layers = [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
-        frames = [geopandas.read_file(path, layer=layer) for layer in layers]
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            layers = [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+            frames = [geopandas.read_file(path, layer=layer) for layer in layers]
     # Drivers raise errors of many kinds, and a file that is no vector file is one to the user.
     except Exception as error:
         raise InputError(
@@ -196,6 +202,8 @@ def _from_file(path: Path) -> list[Area]:
             expected="GeoJSON or GeoPackage with polygons or points",
             got=str(error),
         ) from error
+    for message in dict.fromkeys(str(warning.message) for warning in said):
+        logger.warning("%s: %s", path, message)
     found: list[Area] = []
     for layer, frame in zip(layers, frames, strict=True):
         name = path.stem if len(layers) == 1 else f"{path.stem} {layer}"

@@ -12,7 +12,7 @@ from .profile import incidence_profile, running
 
 #: Noise of heights that is assumed at least, metres, and pixels over which it is correlated.
 NOISE_FLOOR, CORRELATED = 0.1, 10.0
-ITERATIONS = 25
+ITERATIONS = 15
 #: Standard error, radians, beyond which iterating is of no use; incidence angles that a radar can have.
 HOPELESS, POSSIBLE = 0.2, (0.05, 1.5)
 #: Residuals of less than this, metres, are never outliers.

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 KEYS = ("incidence_angle", "range_spacing", "azimuth_spacing", "look_direction", "heading")
 #: Pixels that the self-calibration looks at, and rows at least and at most.
-SAMPLE, FEWEST_ROWS, MOST_ROWS = 1_000_000, 24, 200
+SAMPLE, FEWEST_ROWS, MOST_ROWS = 400_000, 16, 200
 
 
 class GeometryUnknown(InputError):  # noqa: N818

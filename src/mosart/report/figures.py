@@ -174,10 +174,16 @@ def panel_of(data: xr.Dataset, change: ElevationChange, index: int, most: int) -
     image = shrink(data[change.quantity].isel(date=index), most)
     bits = shrink_bits(data["mask"].isel(date=index), most)
     std = data["elevation_change_std"]
-    note = f"   σ = {float(std.values[index]):.2g} m" if std.dims == ("date",) else ""
+    note = _sigma(float(std.values[index])) if std.dims == ("date",) else ""
     if change.dates[index] in change.reference_dates and len(change.reference_dates) == 1:
         note = "   (reference)"
     return Panel(change.dates[index], image, np.where(np.isfinite(image), 0, reasons(bits)), note)
+
+
+def _sigma(std: float) -> str:
+    if not np.isfinite(std):
+        return "   σ unknown"
+    return f"   σ = {std:.0f} m" if std >= 10 else f"   σ = {std:.2g} m"
 
 
 def _against(change: ElevationChange) -> str:

@@ -23,6 +23,8 @@ CHANGE_COLOURS = "RdBu_r"
 PAGE = 12
 #: Width of a page in inches.
 WIDTH = 11.0
+#: Height of the legend below the pictures.
+LEGEND = 0.35
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,12 @@ def filter_figure(before: Floats, after: Floats, view: View, title: str) -> Figu
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(WIDTH, _height(view, 2, 1))
+    figure = new_figure(WIDTH, _height(view, 2, 1) - LEGEND)
     norm = amplitude_norm(before)
     panels = figure.subplots(1, 2, squeeze=False)[0]
-    for number, (axes, image, name) in enumerate(
-        zip(panels, (before, after), ("as measured", "despeckled"), strict=True)
-    ):
+    same = np.array_equal(before, after, equal_nan=True)
+    names = ("as measured", "despeckled" + (" (was filtered already, left as it is)" if same else ""))
+    for number, (axes, image, name) in enumerate(zip(panels, (before, after), names, strict=True)):
         drawn = show(axes, image, view, cmap="gray", norm=norm)
         label(axes, view, vertical=number == 0)
         axes.set_title(name, fontsize=9)
@@ -158,7 +160,7 @@ def heights_figure(images: Mapping[str, Floats], view: View, title: str) -> Figu
     matplotlib.figure.Figure
     """
     columns = len(images)
-    figure = new_figure(WIDTH, _height(view, columns, 1))
+    figure = new_figure(WIDTH, _height(view, columns, 1) - LEGEND)
     first = next(iter(images.values()))
     finite = first[np.isfinite(first)]
     low, high = (float(v) for v in np.percentile(finite, (1, 99))) if finite.size else (0.0, 1.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from mosart.ground import pixel_steps
+from mosart.ground import known_number, metres_per_degree, pixel_steps
 from mosart.mapgrid import read_crs
 
 #: A picture is at most this many times longer than wide, whatever the pixels' true extents.
@@ -116,16 +116,9 @@ def _radar_view(data: xr.Dataset) -> View:
 def _spacings(data: xr.Dataset) -> tuple[float, float]:
     """Metres on flat ground of a pixel in range and azimuth, from the attributes."""
     slant, azimuth, angle = (
-        _number(data.attrs.get(name)) for name in ("range_spacing", "azimuth_spacing", "incidence_angle")
+        known_number(data.attrs.get(name)) for name in ("range_spacing", "azimuth_spacing", "incidence_angle")
     )
     return slant / float(np.sin(np.radians(angle))), azimuth
-
-
-def _number(value: object) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return float("nan")
 
 
 def _map_view(data: xr.Dataset, look: float | None) -> View:
@@ -135,8 +128,6 @@ def _map_view(data: xr.Dataset, look: float | None) -> View:
     crs = read_crs(str(mapping["crs_wkt"])) if "crs_wkt" in mapping else None
     bearing = _look_bearing(data) if look is None else look
     if crs is not None and crs.is_geographic:
-        from mosart.ground import metres_per_degree
-
         east, north = metres_per_degree(np.array(0.5 * (top + bottom)))
         return View(
             (left, right, bottom, top),
@@ -150,5 +141,5 @@ def _map_view(data: xr.Dataset, look: float | None) -> View:
 
 
 def _look_bearing(data: xr.Dataset) -> float:
-    heading, side = _number(data.attrs.get("heading")), str(data.attrs.get("look_direction"))
+    heading, side = known_number(data.attrs.get("heading")), str(data.attrs.get("look_direction"))
     return (heading + {"right": 90.0, "left": -90.0}.get(side, np.nan)) % 360.0

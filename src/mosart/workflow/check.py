@@ -51,6 +51,8 @@ class Plan:
         What the result will hold.
     areas : Areas or None
         Areas and points of interest.
+    polygons : Areas or None
+        Those that a volume is asked of.
     stable : ndarray of bool, (azimuth, range), or None
         Ground that the user says did not change.
     weights : str or ndarray
@@ -70,17 +72,13 @@ class Plan:
     reference: tuple[dt.date, ...]
     entries: tuple[Entry, ...]
     areas: Areas | None
+    polygons: Areas | None
     stable: NDArray[np.bool_] | None
     weights: str | NDArray[np.float64]
     found: Survey
     memory: Estimate
     workers: int
     inputs: tuple[Path, ...] = field(default=())
-
-    @property
-    def epochs(self) -> list[list[dt.date]] | None:
-        """Dates of each epoch; None where every date is an entry by itself."""
-        return [list(entry.images) for entry in self.entries] if self.config.epoch else None
 
     def text(self) -> str:
         """Tell a user what the run will do."""
@@ -157,6 +155,7 @@ def prepare(config: Config, talk: Talk) -> Plan:
         reference=reference,
         entries=entries,
         areas=areas,
+        polygons=_polygons(areas, config),
         stable=stable,
         weights=weights,
         found=found,
@@ -232,8 +231,8 @@ def _geometry(stack: Stack, config: Config) -> tuple[LookFrame | None, str]:
         return resolve(stack, overrides), ""
     except GeometryUnknown as error:
         logger.warning(
-            "the geometry of the look is unknown: %s; only the change at the fixed slant-range pixel is given "
-            "(elevation_change_slant). What to do: give `geometry:` incidence_angle and range_spacing",
+            "the geometry of the look is unknown: %s; only the change at the fixed slant-range pixel is "
+            "given (elevation_change_slant). What to do: give `geometry:` incidence_angle and range_spacing",
             error.what + (f" ({error.got})" if error.got else ""),
         )
         return None, error.what
@@ -286,6 +285,15 @@ def _areas(stack: Stack, config: Config) -> Areas | None:
                     hint="check its coordinates, and `crop`",
                 )
     return areas
+
+
+def _polygons(areas: Areas | None, config: Config) -> Areas | None:
+    """Those of the areas that were named as areas, and are no points."""
+    if areas is None or not config.areas:
+        return None
+    named = areas.areas[: len(read_areas(list(config.areas)).areas)]
+    extended = tuple(area for area in named if area.kind != "point" and area.degrees_or_pixels is None)
+    return Areas(extended) if extended else None
 
 
 def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:

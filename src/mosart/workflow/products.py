@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mosart.areas import Areas
 from mosart.change import ElevationChange
 from mosart.errors import InputError
 from mosart.geocode import geocode
@@ -80,11 +79,10 @@ def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
     if stored.quantity == "elevation_change_slant":
         logger.warning("without the geometry of the look there are no volumes")
         return
-    polygons = tuple(a for a in plan.areas.areas if a.kind != "point" and a.degrees_or_pixels is None)
-    if not polygons:
+    if plan.polygons is None:
         return
     try:
-        volumes = stored.volume(Areas(polygons))
+        volumes = stored.volume(plan.polygons)
     except InputError as error:
         logger.warning("no volumes: %s", error.what)
         return

@@ -12,7 +12,7 @@ import xarray as xr
 
 from mosart.change import ElevationChange
 from mosart.errors import InputError
-from mosart.inversion import invert
+from mosart.inversion import METHODS, Options
 from mosart.io.netcdf import open_dataset, write_dataset
 
 from .accuracy import expected_error
@@ -137,23 +137,22 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         finally:
             stored.dataset.close()
         _write_config(plan, hashes, stage)
-        logger.info("error: %s", expected_error(plan.config.method))
+        logger.debug("error: %s", expected_error(plan.config.method))
         logger.info("done: products are in %s", folder.path)
         shutil.copyfile(log, stage / "mosart.log")
     return Outcome(folder.path, folder.products(), summary)
 
 
 def _invert(plan: Plan) -> ElevationChange:
-    return invert(
-        plan.stack,
-        plan.config.method,
-        list(plan.reference),
-        plan.epochs,
+    # Not mosart.invert: where the look is not known, it would look for it again, on the crop.
+    options = Options(
         frame=plan.frame,
         despeckle=plan.config.despeckle,
         weights=plan.weights,
         stable=plan.stable,
+        stable_name=plan.config.stable or "given",
     )
+    return METHODS[plan.config.method](plan.stack, plan.reference, plan.entries, options)
 
 
 def _hashes(plan: Plan, talk: Talk) -> dict[Path, str]:

@@ -15,6 +15,9 @@ from mosart.simulate import Radiometry, Simulation, Terrain, collapse, island, s
 from mosart.simulate.presets import REPEAT
 from mosart.simulate.relief import plateau, texture
 
+from .check import geometry_text
+from .info import size_text
+
 #: A dip as deep as the ground is wide, or more, is no change but a mistake.
 LARGEST_CHANGE = 500.0
 
@@ -98,12 +101,11 @@ def simulate_file(
     write_flat(simulation.stack, out)
     write_dataset(simulation.truth.assign(_lonlat(simulation)), truth)
     frame, stack = simulation.frame, simulation.stack
+    geometry = geometry_text(frame, "").split(";")[0]
     return (
-        f"{out}: {stack.shape[0]} dates, {stack.shape[1]} azimuth rows x {stack.shape[2]} range pixels, "
-        f"{stack.dates[0]:%Y%m%d} to {stack.dates[-1]:%Y%m%d}\n"
+        f"{out}: {size_text(stack)}, {stack.dates[0]:%Y%m%d} to {stack.dates[-1]:%Y%m%d}\n"
         f"{truth}: the true change, and what layover or shadow hides\n"
-        f"geometry: incidence {frame.incidence_angle[0]:.2f} deg, range spacing {frame.range_spacing} m, azimuth "
-        f"spacing {frame.azimuth_spacing} m, {frame.look_direction}-looking, heading {frame.heading:.1f} deg\n"
+        f"geometry: {geometry}\n"
         f"next: mosart run --stack {out} --out OUT"
     )
 
