@@ -30,11 +30,14 @@ def recognises(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             if file.read(8) != _MAGIC:
-                return False
+                return "RSLC" in path.name.upper() and path.suffix.lower() in (".h5", ".hdf5")
+    except OSError:
+        return False
+    try:
         with h5py.File(path, "r") as file:
             return "science" in file
-    except OSError:
-        return "RSLC" in path.name.upper()
+    except Exception:  # damaged HDF5 raises anything; opening it says what is wrong
+        return True
 
 
 @dataclass(frozen=True)

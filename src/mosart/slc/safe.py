@@ -136,6 +136,13 @@ def _from_names(
                 if kind in entry and entry[kind] != name:
                     raise InputError(f"{path} holds two products", got=f"{entry[kind]} and {name}")
                 entry[kind] = name
+
+    def whole(name: str) -> bytes:
+        content = read(name)
+        if not content.strip():
+            raise InputError(f"{path}: {name} is empty", hint="download the product again")
+        return content
+
     processor = ""
     manifest = next((n for n in names if n.lower().split("/")[-1] == "manifest.safe"), None)
     if manifest is not None:
@@ -151,9 +158,9 @@ def _from_names(
             Parts(
                 match.group(2).upper(),
                 match.group(3).upper(),
-                read(entry["annotation"]),
-                read(entry["calibration"]) if "calibration" in entry else b"",
-                read(entry["noise"]) if "noise" in entry else b"",
+                whole(entry["annotation"]),
+                whole(entry["calibration"]) if "calibration" in entry else b"",
+                whole(entry["noise"]) if "noise" in entry else b"",
                 image(entry["image"]) if "image" in entry else "",
                 None,
                 processor,
