@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ _TILE = 3_000_000
 #: An offset that remains after it was applied, pixels, above which a date is refused.
 _WORST = 0.5
 _LEAST_OVERLAP = 0.02
+_ROUNDS = 3
 
 #: Makes an array: shape, kind, name. In memory by default; a caller may map it to a scratch file.
 Allocate = Callable[[tuple[int, ...], Any, str], NDArray[Any]]
@@ -484,17 +485,23 @@ def align(
         return f"it covers {100 * overlap:.1f} % of the scene"
     found = measure(reference, out)
     remaining, applied = found, False
+    total = np.zeros(2)
     stamp = f"{product.date:%Y%m%d}"
-    if found.significant:
-        shift = (found.azimuth, found.range)
-        resample(product, scene, layers, out, shift=shift, workers=workers)
+    # Sampled amplitudes pull the peak towards whole pixels, the less the nearer it is: repeat.
+    for _ in range(_ROUNDS):
+        if not remaining.significant:
+            break
+        total += remaining.azimuth, remaining.range
+        resample(product, scene, layers, out, shift=(total[0], total[1]), workers=workers)
         remaining, applied = measure(reference, out), True
+    if applied:
         left = max(abs(remaining.azimuth), abs(remaining.range))
         if not remaining.measured or left > _WORST:
             return (
                 f"the offset of {found.azimuth:.2f} lines and {found.range:.2f} samples that the images show "
                 "does not vanish when it is applied"
             )
+        found = replace(remaining, azimuth=float(total[0]), range=float(total[1]))
     if found.measured:
         logger.info(
             "%s: residual offset azimuth %+.3f ± %.3f, range %+.3f ± %.3f pixels (%d of %d patches); %s",

@@ -74,7 +74,8 @@ def render_intensity(grid: RadarGrid, ground: Ground, *, workers: int = 1) -> ND
     area = np.abs(np.sum(np.cross(along, across) * look, axis=-1))
     pixel = grid.range_step * grid.time_step * np.linalg.norm(velocity, axis=1)[:, None]
     gamma = 1.0 if ground.reflectivity is None else ground.reflectivity.sample(layers.longitude, layers.latitude)
-    intensity = np.asarray(gamma * area / pixel, dtype=np.float64)
+    # A spline through a rough texture dips below zero beside its peaks.
+    intensity = np.asarray(np.maximum(gamma, 0.0) * area / pixel, dtype=np.float64)
     intensity[(layers.mask & int(Flag.SHADOW)) != 0] = 0.0
     intensity[(layers.mask & int(Flag.LAYOVER)) != 0] *= 2.0
     return intensity
