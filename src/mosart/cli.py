@@ -310,12 +310,12 @@ def explain(error: BaseException) -> tuple[str, int]:
     code : int
         Exit code.
     """
-    if isinstance(error, CycloptsError):
-        return f"mosart: {_usage(error)}", EXIT_REFUSED
-    if isinstance(error, MosartError):
-        return f"mosart: {error}", EXIT_REFUSED if isinstance(error, InputError) else EXIT_FAILED
+    if isinstance(error, CycloptsError | InputError):
+        return f"mosart: {_refused(error)}", EXIT_REFUSED
     if isinstance(error, KeyboardInterrupt):
         return "mosart: stopped; products of an earlier run are as they were", 128 + signal.SIGINT
+    if isinstance(error, MosartError):
+        return f"mosart: {error}", EXIT_FAILED
     if isinstance(error, MemoryError):
         return "mosart: out of memory; give fewer `workers`, or a smaller `crop`", EXIT_FAILED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
@@ -324,7 +324,9 @@ def explain(error: BaseException) -> tuple[str, int]:
     return f"{lines}\nmosart: this is a bug in MoSARt; please report it with the lines above", EXIT_FAILED
 
 
-def _usage(error: CycloptsError) -> str:
+def _refused(error: CycloptsError | InputError) -> str:
+    if isinstance(error, InputError):
+        return str(error) if error.hint else f"{error}\n  what to do: correct this and run again"
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ValidationError):
         return str(refusal(cause))

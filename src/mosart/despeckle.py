@@ -104,15 +104,17 @@ def nlm_absolute(
     """
     gaps = ~np.isfinite(np.asarray(image))
     filled = fill_gaps(image, fill)
+    thin = tuple(slice(1, 2) if n == 1 else slice(None) for n in filled.shape)
     if sigma > 0 and filled.size:
+        # A single row or column would be taken for one dimension: it is repeated, as its border is.
         filled = denoise_nl_means(
-            filled,
+            np.pad(filled, [(int(n == 1),) * 2 for n in filled.shape], mode="edge"),
             patch_size=patch_size,
             patch_distance=patch_distance,
             h=CUTOFF * sigma,
             sigma=sigma,
             fast_mode=True,
-        )
+        )[thin]
     if gaussian > 0:
         filled = gaussian_filter(filled, sigma=gaussian)
     filled = np.asarray(filled, dtype=np.float64)

@@ -67,3 +67,26 @@ def fill_gaps(image: NDArray[Any], fill: float) -> NDArray[np.float64]:
         if bridge(filled[j]) == 0:
             filled[j] = fill
     return filled
+
+
+def range_gradient(height: NDArray[Any]) -> NDArray[Any]:
+    """Take the gradient of a DEM along range, NaN exactly where the DEM is.
+
+    Parameters
+    ----------
+    height : ndarray (azimuth, range)
+        Metres; NaN in gaps.
+
+    Returns
+    -------
+    ndarray (azimuth, range)
+        Metres per pixel, central differences; beside a gap as if it were bridged linearly.
+    """
+    if height.shape[1] < 2:
+        return np.where(np.isfinite(height), 0.0, np.nan)
+    gaps = ~np.isfinite(height)
+    if not gaps.any():
+        return np.asarray(np.gradient(height, axis=1))
+    gradient = np.gradient(fill_gaps(height, np.nan), axis=1)
+    gradient[gaps] = np.nan
+    return np.asarray(gradient)

@@ -74,7 +74,7 @@ def geocode(
     spacing.
     """
     data = change if isinstance(change, xr.Dataset) else change.dataset
-    survey = Survey.of(data, None if grid is None else grid.crs, crs)
+    survey = Survey.of(data, grid, crs)
     if grid is None:
         grid = survey.grid(pixel_size)
     names = _choose(data, variables)

@@ -63,8 +63,8 @@ class Survey:
     sample: Sample
 
     @classmethod
-    def of(cls, data: xr.Dataset, crs: str | None, wish: str) -> Survey:
-        """Survey a dataset's pixels in a coordinate system, or in one that is wished for by a word."""
+    def of(cls, data: xr.Dataset, grid: MapGrid | None, wish: str) -> Survey:
+        """Survey pixels for a grid, or in a coordinate system that may be wished for by a word."""
         if "longitude" not in data or "latitude" not in data:
             raise InputError(
                 "there is no map without longitude and latitude",
@@ -77,8 +77,12 @@ class Survey:
         lon, lat, padded = _thicken(lonlat[0], lonlat[1], spacing)
         sample = _sample(lon, lat)
         middle, middle_latitude, step = _measure(sample)
-        if crs is None:
+        if grid is None:
             crs = {"utm": zone(middle, middle_latitude), "geographic": "EPSG:4326"}.get(wish, wish)
+        else:
+            crs = grid.crs
+            if grid.is_geographic:  # a grid across 180° may be written on either turn
+                middle = 0.5 * (grid.bounds[0] + grid.bounds[2])
         bounds = _tile_bounds(lon, lat, Projection(crs, middle))
         if not np.isfinite(bounds).any():
             raise InputError("no pixel has a longitude and latitude", expected="degrees", got="NaN alone")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .cellmeans import cell_means
 from .despeckle import nlm_absolute
 from .errors import InputError
+from .gaps import range_gradient
 from .io.atomic import atomic_path
 from .io.hdf5 import open_file
 from .io.names import classify
@@ -117,7 +118,7 @@ def preprocessing(
                 file.create_dataset(name, data=data, compression="gzip")
 
             wide = slice(max(columns.start - 1, 0), columns.stop + 1)
-            gradient = _gradient(source["dem"][rows, wide])[:, columns.start - wide.start :]
+            gradient = range_gradient(source["dem"][rows, wide])[:, columns.start - wide.start :]
             gradient = gradient[:, : columns.stop - columns.start]
             write("grad", _like(nlm_absolute(gradient, SIGMA_GRADIENT, **patch), gradient))
             for name in ("dem", "lon", "lat"):
@@ -493,13 +494,6 @@ def _dataset(source: Any, name: str, path: AnyPath, shape: tuple[int, ...] | Non
             got=str(found.shape),
         )
     return found
-
-
-def _gradient(dem: Array) -> Array:
-    """Gradient along range, metres per pixel."""
-    if dem.shape[1] < 2:
-        return np.zeros(dem.shape)
-    return np.asarray(np.gradient(dem, axis=1))
 
 
 def _like(result: NDArray[np.float64], source: Array) -> Array:

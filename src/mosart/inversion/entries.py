@@ -78,15 +78,14 @@ def plan_entries(
         groups = sorted((_dates("an epoch", epoch, known) for epoch in epochs), key=lambda group: group[-1])
         if not groups:
             raise InputError("there is no epoch", expected="at least one epoch of at least one date")
-    entries = [_entry(group, chosen) for group in groups]
-    for one, other in pairwise(entries):
-        if one.date == other.date:
+    for one, other in pairwise(groups):
+        if one[-1] == other[-1]:
             raise InputError(
-                f"two epochs end on {one.date:%Y%m%d}",
+                f"two epochs end on {one[-1]:%Y%m%d}",
                 expected="epochs with different last dates: an entry is named after it",
-                got=f"{_names(one.images)} and {_names(other.images)}",
+                got=f"{_names(one)} and {_names(other)}",
             )
-    return chosen, tuple(entries)
+    return chosen, tuple(_entry(group, chosen) for group in groups)
 
 
 def _dates(what: str, dates: Sequence[Date], known: Sequence[Date]) -> tuple[Date, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mosart.gaps import range_gradient
 from mosart.masks import Flag, withheld
 
 from .entries import Date, Entry
@@ -147,7 +148,7 @@ def invert_tile(
     position (:mod:`mosart.inversion.groundshift`). Pixels in layover, shadow and water are not used.
     """
     height = np.asarray(height, dtype=np.float64)
-    gradient = _gradient(height) if gradient is None else np.asarray(gradient, dtype=np.float64)
+    gradient = range_gradient(height) if gradient is None else np.asarray(gradient, dtype=np.float64)
     tile = Tile(plan, np.asarray(amplitude), mask, height, gradient, weights)
     result = np.zeros((len(plan.entries), *height.shape), dtype=record_type(plan))
     references = {entry.reference for entry in plan.entries}
@@ -166,11 +167,6 @@ def invert_tile(
         if entry.images not in references:
             del tile.echoes[entry.images]
     return result
-
-
-def _gradient(height: Floats) -> Floats:
-    """Gradient along range, metres per pixel; NaN beside gaps."""
-    return np.gradient(height, axis=1) if height.shape[1] > 1 else np.zeros(height.shape)
 
 
 def _base_weights(tile: Tile, bits: Bits) -> Floats | None:

@@ -185,6 +185,27 @@ def check_geometry(stack: Stack, path: Path) -> None:
         raise geocoded(path, "longitude that depends on the column alone, latitude on the row alone")
 
 
+def warn_of_datum(stack: Stack, path: Path) -> None:
+    """Warn where a file does not say what its heights count from, or when the DEM was made.
+
+    Parameters
+    ----------
+    stack : Stack
+        With its attributes.
+    path : Path
+        The file, for the message.
+    """
+    attrs = stack.dataset.attrs
+    if attrs["dem_vertical_datum"] == "unknown":
+        log.warning(
+            "%s: the vertical datum of the DEM is unknown: heights are taken as metres above the ellipsoid "
+            "(those above a geoid move the map by some metres, and the change not at all)",
+            path,
+        )
+    if attrs["dem_date"] == "unknown":
+        log.info("%s: the date of the DEM is unknown", path)
+
+
 def _pixel(lon: NDArray[np.float64]) -> float:
     steps = np.abs(np.diff(lon, axis=1))
     steps = steps[np.isfinite(steps)]

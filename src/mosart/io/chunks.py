@@ -15,6 +15,7 @@ import threading
 import weakref
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -132,16 +133,17 @@ def read_chunked(
             slice(o + part.start - span.start, o + part.stop - span.start)
             for span, o, part in zip(spans, offset, inner)
         )
-        part = None if spool is None else spool.get(offset, inner)
-        if part is None:
-            info = dataset.id.get_chunk_info_by_coord(offset)
-            if info.byte_offset is None:
-                continue
-            skipped, raw = dataset.id.read_direct_chunk(offset)
-            chunk = unpack(raw, codes, skipped, dataset.dtype, size).reshape(chunks)
-            if spool is not None:
-                spool.put(offset, chunk)
-            part = chunk[tuple(inner)]
+        with nullcontext() if spool is None else spool.lock:  # one thread unpacks, the others wait
+            part = None if spool is None else spool.get(offset, inner)
+            if part is None:
+                info = dataset.id.get_chunk_info_by_coord(offset)
+                if info.byte_offset is None:
+                    continue
+                skipped, raw = dataset.id.read_direct_chunk(offset)
+                chunk = unpack(raw, codes, skipped, dataset.dtype, size).reshape(chunks)
+                if spool is not None:
+                    spool.put(offset, chunk)
+                part = chunk[tuple(inner)]
         out[outer] = part
     return out
 
@@ -159,7 +161,7 @@ class Spool:
 
     def __init__(self, shape: Sequence[int], chunks: Sequence[int], dtype: np.dtype[Any]) -> None:
         self.shape, self.chunks, self.dtype = tuple(shape), tuple(chunks), dtype
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
         self._slots: dict[tuple[int, ...], int] = {}
         self._file: int | None = None
         self._usable = True
@@ -188,7 +190,7 @@ class Spool:
         """
         rows, width = inner[-2], self.chunks[-1]
         line = width * self.dtype.itemsize
-        with self._lock:
+        with self.lock:
             if offset not in self._slots or self._file is None:
                 return None
             os.lseek(self._file, self._slots[offset] * self._chunk_bytes + rows.start * line, os.SEEK_SET)
@@ -206,7 +208,7 @@ class Spool:
         chunk : ndarray
             Unpacked.
         """
-        with self._lock:
+        with self.lock:
             if not self._usable or offset in self._slots:
                 return
             try:

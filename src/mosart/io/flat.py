@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-from dataclasses import dataclass
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from mosart.stack import ATTRIBUTES, Stack
 from .assemble import Parts
 from .hdf5 import Plane, get, plane
 from .names import classify, parse_date
-from .newfile import Checked, new_file
+from .newfile import NewFile, new_file
+from .packing import FILTERS, ChunkWriter
 from .stream import Progress, store_by_rows
 
 log = logging.getLogger(__name__)
@@ -194,18 +195,16 @@ def write_flat(stack: Stack, path: str | os.PathLike[str], *, progress: Progress
     _, rows, columns = stack.shape
     layout = {
         "shape": (rows, columns),
-        "chunks": (min(rows, 64), min(columns, 512)),
-        "compression": "gzip",
-        "compression_opts": 1,
-        "shuffle": True,
-    }
+        "chunks": (min(rows, 32), min(columns, 1024)),
+    } | FILTERS
     names = {ours: theirs for theirs, ours in GRIDS.items() if ours in dataset} | {"height": "dem"}
     amplitude = dataset["amplitude"].variable
     mask = dataset["mask"].variable if "mask" in dataset else None
     if mask is not None:
         known = (mask & np.uint8(Flag.NODATA)) == 0
         amplitude = amplitude.where(known, np.float32(np.nan))  # type: ignore[no-untyped-call]
-    with new_file(path) as (file, raw):
+    with new_file(path) as new:
+        file = new.file
         for name in ATTRIBUTES:
             if dataset.attrs.get(name, "unknown") != "unknown":
                 file.attrs[name] = dataset.attrs[name]
@@ -213,28 +212,31 @@ def write_flat(stack: Stack, path: str | os.PathLike[str], *, progress: Progress
         targets: dict[str, Any] = {}
         for ours, theirs in names.items():
             sources[theirs] = dataset[ours].variable
-            targets[theirs] = Checked(file.create_dataset(theirs, dtype=np.float64, **layout), raw)
+            targets[theirs] = new.writer(file.create_dataset(theirs, dtype=np.float64, **layout))
         for index, date in enumerate(stack.dates):
             name = f"{date:%Y%m%d}"
             sources[name] = amplitude[index]
-            targets[name] = Checked(file.create_dataset(name, dtype=np.float32, **layout), raw)
+            targets[name] = new.writer(file.create_dataset(name, dtype=np.float32, **layout))
             if mask is not None:
                 sources[f"saturated/{name}"] = (mask[index] & np.uint8(Flag.CLIPPED)) != 0
-                targets[f"saturated/{name}"] = _Flags(file, f"saturated/{name}", layout)
+                targets[f"saturated/{name}"] = _Flags(new, f"saturated/{name}", layout)
         store_by_rows(sources, targets, "azimuth", progress=progress)
 
 
-@dataclass(frozen=True)
 class _Flags:
     """A dataset of flags that comes into being with the first flag that is set."""
 
-    file: Any
-    name: str
-    layout: dict[str, Any]
+    def __init__(self, new: NewFile, name: str, layout: dict[str, Any]) -> None:
+        self._new, self._name, self._layout = new, name, layout
+        self._lock = threading.Lock()
+        self._writer: ChunkWriter | None = None
 
     def __setitem__(self, key: tuple[slice, ...], flags: NDArray[np.bool_]) -> None:
         if not flags.any():
             return
-        if self.name not in self.file:
-            self.file.create_dataset(self.name, dtype=np.bool_, **self.layout)
-        self.file[self.name][key] = flags
+        with self._lock:
+            if self._writer is None:
+                with self._new.lock:
+                    dataset = self._new.file.create_dataset(self._name, dtype=np.bool_, **self._layout)
+                self._writer = self._new.writer(dataset)
+        self._writer[key] = flags

@@ -14,7 +14,7 @@ from mosart.stack import Stack
 
 from . import flat, grouped, netcdf, zarr
 from .assemble import build
-from .checks import check_geometry, drop_empty, find_empty
+from .checks import check_geometry, drop_empty, find_empty, warn_of_datum
 from .hdf5 import get, open_file, reading
 from .own import geocoded, to_stack
 
@@ -99,6 +99,7 @@ def open_stack(path: str | os.PathLike[str], *, minimum_dates: int = 2) -> Stack
     opener = _zarr_opener(where) if where.is_dir() else _file_opener(where)
     stack = opener(where)
     check_geometry(stack, where)
+    warn_of_datum(stack, where)
     return drop_empty(stack, find_empty(stack), str(where), minimum_dates)
 
 

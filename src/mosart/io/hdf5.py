@@ -290,7 +290,9 @@ def tile_rows(shape: tuple[int, int], chunk_rows: Sequence[int] = ()) -> int:
     wanted = max(1, BLOCK_BYTES // (4 * columns))
     tallest = max(chunk_rows, default=1)
     if tallest <= wanted:
-        wanted -= wanted % tallest
+        # Ours are written in chunks of 32 rows: where the source leaves a choice, tiles end with them.
+        step = 32 if 32 % tallest == 0 and wanted >= 32 else tallest
+        wanted -= wanted % step
     elif 4 * tallest * columns <= LARGEST_BLOCK_BYTES:
         wanted = tallest
     return min(rows, wanted)

@@ -18,12 +18,13 @@ from mosart.stack import Stack
 from .cf import encode, row_dimension, tidy_attributes
 from .hdf5 import Fingerprint, check_storage, cube, reading, tile_rows
 from .lazy import lazy
-from .newfile import Checked, new_file
+from .newfile import new_file
+from .packing import FILTERS
 from .stream import Progress, store_by_rows
 
 #: Rows and columns of a stored chunk, one date each: small enough for a point's series, large enough
 #: for a map.
-CHUNK = (64, 512)
+CHUNK = (32, 1024)
 
 
 def write_stack(stack: Stack, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
@@ -69,14 +70,14 @@ def write_dataset(
     """
     rows = row_dimension(dataset)
     small, large, attributes = encode(dataset, rows)
-    with new_file(path) as (plain, raw):
-        with h5netcdf.File(plain, "w") as file:
+    with new_file(path) as new:
+        with h5netcdf.File(new.file, "w") as file:
             file.dimensions = {str(name): size for name, size in dataset.sizes.items()}
             file.attrs.update(attributes)
             for name, variable in (small | large).items():
                 _create(file, name, variable, large=name in large)
         if rows is not None and large:
-            targets = {name: Checked(plain[name], raw) for name in large}
+            targets = {name: new.writer(new.file[name]) for name in large}
             store_by_rows(large, targets, rows, progress=progress)
 
 
@@ -92,7 +93,7 @@ def _create(file: Any, name: str, variable: xr.Variable, *, large: bool) -> None
             options["fillvalue"] = dtype.type(np.nan)
         shape = (1,) * (variable.ndim - 2) + CHUNK
         options["chunks"] = tuple(max(1, min(a, b)) for a, b in zip(shape, variable.shape))
-        options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        options |= FILTERS
     else:
         values = variable.values
         options["data"] = values.astype(object) if dtype == h5py.string_dtype() else values

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import h5py
 
 from .atomic import atomic_path
+from .packing import ChunkWriter
 
 
 class GuardedFile(io.RawIOBase):
@@ -107,27 +109,46 @@ class GuardedFile(io.RawIOBase):
         """Do nothing: nothing is held back."""
 
 
-class Checked:
-    """A dataset being written, which says so as soon as the disk is full.
+class NewFile:
+    """An HDF5 file being written.
 
     Parameters
     ----------
-    dataset : h5py.Dataset
-        Where blocks go.
+    file : h5py.File
+        The file.
     raw : GuardedFile
-        The file beneath it.
+        What is beneath it.
     """
 
-    def __init__(self, dataset: Any, raw: GuardedFile) -> None:
-        self._dataset, self._raw = dataset, raw
+    def __init__(self, file: Any, raw: GuardedFile) -> None:
+        self.file, self._raw = file, raw
+        self.lock = threading.Lock()
+        self._writers: list[ChunkWriter] = []
 
-    def __setitem__(self, key: Any, block: Any) -> None:
-        self._dataset[key] = block
-        self._raw.check()
+    def writer(self, dataset: Any) -> ChunkWriter:
+        """Give the writer of a new dataset.
+
+        Parameters
+        ----------
+        dataset : h5py.Dataset
+            Created with :data:`mosart.io.packing.FILTERS`.
+
+        Returns
+        -------
+        ChunkWriter
+        """
+        writer = ChunkWriter(dataset, self._raw.check, self.lock)
+        self._writers.append(writer)
+        return writer
+
+    def finish(self) -> None:
+        """Write what waits for its neighbours."""
+        for writer in self._writers:
+            writer.close()
 
 
 @contextmanager
-def new_file(path: str | os.PathLike[str]) -> Iterator[tuple[Any, GuardedFile]]:
+def new_file(path: str | os.PathLike[str]) -> Iterator[NewFile]:
     """Write an HDF5 file, whole or not at all.
 
     Parameters
@@ -137,10 +158,8 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[tuple[Any, GuardedFile]]:
 
     Yields
     ------
-    file : h5py.File
+    NewFile
         To be written to.
-    raw : GuardedFile
-        The file beneath it, to ask for a failure.
 
     Raises
     ------
@@ -151,7 +170,9 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[tuple[Any, GuardedFile]]:
         raw = GuardedFile(temporary)
         try:
             with h5py.File(raw, "w", track_order=True) as file:
-                yield file, raw
+                new = NewFile(file, raw)
+                yield new
+                new.finish()
             raw.check()
         finally:
             raw.close()

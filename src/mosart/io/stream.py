@@ -22,6 +22,7 @@ def store_by_rows(
     targets: Mapping[str, Any],
     dim: str,
     *,
+    lock: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Compute variables tile after tile of rows, each block going to its place as soon as it is there.
@@ -32,9 +33,11 @@ def store_by_rows(
         Variables that have the dimension, lazy or not. The tiles follow the blocks of the lazy ones:
         no block is computed twice, and what variables share is computed once.
     targets : mapping of str to array-like
-        Where each goes: anything that takes ``target[slices] = block``. One block is written at a time.
+        Where each goes: anything that takes ``target[slices] = block``.
     dim : str
         Dimension of the rows.
+    lock : bool
+        One block is written at a time, for targets that threads must not share.
     progress : callable, optional
         Called with the rows done and the rows there are.
     """
@@ -55,7 +58,7 @@ def store_by_rows(
                 places.append(targets[name])
                 regions.append(region)
         if lazy:
-            da.store(lazy, places, regions=regions, lock=True)
+            da.store(lazy, places, regions=regions, lock=lock)
         if progress is not None:
             progress(stop, edges[-1])
 

@@ -73,7 +73,7 @@ def write_dataset(
         for name, variable in small.items():
             targets[name][...] = _values(variable)
         if rows is not None and large:
-            store_by_rows(large, targets, rows, progress=progress)
+            store_by_rows(large, targets, rows, lock=True, progress=progress)
 
 
 def _values(variable: xr.Variable) -> NDArray[Any]:

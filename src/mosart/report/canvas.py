@@ -101,7 +101,7 @@ def show(axes: Axes, image: Floats, view: View, **style: Any) -> Any:
 
 def colour_bar(figure: Figure, drawn: Any, axes: Sequence[Axes], text: str, **style: Any) -> None:
     """Add a colour bar beside pictures."""
-    bar = figure.colorbar(drawn, ax=list(axes), **({"shrink": 0.8, "pad": 0.02} | style))
+    bar = figure.colorbar(drawn, ax=list(axes), **({"shrink": 0.8, "pad": 0.02, "aspect": 30} | style))
     bar.ax.tick_params(labelsize=7)
     bar.set_label(text, fontsize=8)
 
@@ -163,6 +163,7 @@ def outline(axes: Axes, masks: Mapping[str, NDArray[np.uint8]], view: View, colo
                 markerfacecolor="none",
                 markeredgecolor=colour,
                 markeredgewidth=1.2,
+                clip_on=False,
             )
             continue
         padded = np.pad(mask.astype(np.float64), 1)
@@ -191,7 +192,7 @@ def furnish(axes: Axes, view: View) -> None:
                 solid_capstyle="butt",
             )
         place = axes.transAxes + ScaledTranslation(0, 0.06, _figure(axes).dpi_scale_trans)
-        axes.text(sum(across) / 2, 0.05, text, transform=place, ha="center", va="bottom", **_LETTERS)
+        axes.text(across[0], 0.05, text, transform=place, ha="left", va="bottom", **_LETTERS)
     arrows = [(view.north, "N"), (view.look, "look")] if view.true else [(view.look, "look")]
     place_x = -0.33
     for bearing, name in arrows:

@@ -10,8 +10,9 @@ import xarray as xr
 from mosart.ground import known_number, metres_per_degree, pixel_steps
 from mosart.mapgrid import read_crs
 
-#: A picture is at most this many times longer than wide, whatever the pixels' true extents.
-LONGEST = 2.5
+#: A picture is at most this many times longer than wide, whatever the pixels' true extents: of a radar
+#: image, whose shape says little, and of a map.
+LONGEST = {"radar": 2.5, "map": 10.0}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class View:
         Direction of north on paper, degrees clockwise from the top; NaN where unknown.
     look : float
         Direction that the radar looks to on paper, degrees clockwise from the top; NaN where unknown.
+    longest : float
+        How many times longer than wide the picture may be, or wider than long.
     """
 
     extent: tuple[float, float, float, float]
@@ -37,6 +40,7 @@ class View:
     metres: tuple[float, float]
     north: float
     look: float
+    longest: float
 
     @property
     def size(self) -> tuple[float, float]:
@@ -50,7 +54,7 @@ class View:
         wide, high = self.size
         known = np.isfinite(self.metres).all()
         stretch = self.metres[1] / self.metres[0] if known else 1.0
-        shape = float(np.clip(high * stretch / wide, 1.0 / LONGEST, LONGEST))
+        shape = float(np.clip(high * stretch / wide, 1.0 / self.longest, self.longest))
         return shape * wide / high
 
     @property
@@ -110,7 +114,14 @@ def _radar_view(data: xr.Dataset) -> View:
             north = float(np.degrees(np.arctan2(right_part, up_part)) % 360.0)
     if not np.isfinite(metres).all():
         metres = _spacings(data)
-    return View((left, right, bottom, top), ("range (pixel)", "azimuth (pixel)"), metres, north, 90.0)
+    return View(
+        (left, right, bottom, top),
+        ("range (pixel)", "azimuth (pixel)"),
+        metres,
+        north,
+        90.0,
+        LONGEST["radar"],
+    )
 
 
 def _spacings(data: xr.Dataset) -> tuple[float, float]:
@@ -135,9 +146,10 @@ def _map_view(data: xr.Dataset, look: float | None) -> View:
             (float(east), float(north)),
             0.0,
             bearing,
+            LONGEST["map"],
         )
     extent = left / 1e3, right / 1e3, bottom / 1e3, top / 1e3
-    return View(extent, ("easting (km)", "northing (km)"), (1e3, 1e3), 0.0, bearing)
+    return View(extent, ("easting (km)", "northing (km)"), (1e3, 1e3), 0.0, bearing, LONGEST["map"])
 
 
 def _look_bearing(data: xr.Dataset) -> float:

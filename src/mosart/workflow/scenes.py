@@ -78,7 +78,7 @@ def simulate_file(
         If a number cannot be, or a file cannot be read or written.
     """
     if dates < 2:
-        raise InputError("dates: a change needs two", expected="2 or more", got=str(dates))
+        raise InputError("dates: a change needs two", expected="2 or more", got=str(dates), hint="--dates 2")
     if not abs(change) <= LARGEST_CHANGE:
         raise InputError("change: too large", expected=f"at most {LARGEST_CHANGE:.0f} m", got=f"{change} m")
     if looks is not None and looks < 0:

@@ -1,0 +1,422 @@
+"""The command line: what it takes and refuses, with which exit code, and that refusals change nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mosart.cli import join_numbers, main
+from mosart.workflow.config import Box, Config
+from mosart.workflow.configfile import load
+
+ROWS, COLUMNS = 40, 90
+
+
+def write_stack(path: Path, dates: tuple[str, ...] = ("20190115", "20190215", "20190315")) -> Path:
+    """A small flat HDF5 with a hill, its positions as a right-looking radar at 38 degrees codes them."""
+    random = np.random.default_rng(0)
+    row, column = np.mgrid[0:ROWS, 0:COLUMNS].astype(float)
+    height = (
+        300 + 60 * np.exp(-((row - 20) ** 2 + (column - 40) ** 2) / 200) + 10 * np.sin(column / 7 + row / 5)
+    )
+    theta, spacing = np.radians(38.0), 2.0
+    across = (column * spacing + np.cos(theta) * height) / np.sin(theta)
+    with h5py.File(path, "w") as file:
+        file["dem"] = height
+        file["lon"] = -163.97 + across / (111320 * np.cos(np.radians(54.75)))
+        file["lat"] = 54.75 + row * 3.0 / 111320
+        for date in dates:
+            file[date] = (60 * np.sqrt(random.gamma(4, 0.25, height.shape))).astype("f4")
+    return path
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    return write_stack(tmp_path / "projections.h5")
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mosart.workflow.run.draw_figures", lambda *_: None)
+
+
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        p.relative_to(folder).as_posix(): (p.stat().st_mtime_ns, p.read_bytes())
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
+
+
+# What makes a good file a bad one, and what the message must say.
+def without_dem(file: h5py.File) -> None:
+    del file["dem"]
+
+
+def without_dates(file: h5py.File) -> None:
+    for name in [name for name in file if name.isdigit()]:
+        del file[name]
+
+
+def other_shape(file: h5py.File) -> None:
+    del file["20190215"]
+    file["20190215"] = np.ones((ROWS, COLUMNS + 1), "f4")
+
+
+def misspelt(file: h5py.File) -> None:
+    file["2019-04-15"] = file["20190215"][()]
+
+
+def impossible(file: h5py.File) -> None:
+    file["20190230"] = file["20190215"][()]
+
+
+def seven_digits(file: h5py.File) -> None:
+    file["2019041"] = file["20190215"][()]
+
+
+def one_finite(file: h5py.File) -> None:
+    for name in ("20190115", "20190315"):
+        file[name][...] = np.nan
+
+
+def negative(file: h5py.File) -> None:
+    file["20190315"][30, 50] = -3.0
+
+
+def truth_values(file: h5py.File) -> None:
+    del file["20190215"]
+    file["20190215"] = np.ones((ROWS, COLUMNS), bool)
+
+
+def texts(file: h5py.File) -> None:
+    del file["20190215"]
+    file["20190215"] = np.full((ROWS, COLUMNS), b"x")
+
+
+def geocoded(file: h5py.File) -> None:
+    file["lon"][...] = -163.97 + np.arange(COLUMNS)[None, :] * 1e-5 + np.zeros((ROWS, 1))
+    file["lat"][...] = 54.75 - np.arange(ROWS)[:, None] * 1e-5 + np.zeros((1, COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (without_dem, "dem"),
+        (without_dates, "date"),
+        (other_shape, "20190215"),
+        (misspelt, "2019-04-15"),
+        (impossible, "20190230"),
+        (seven_digits, "2019041"),
+        (one_finite, "20190115, 20190315"),
+        (negative, "20190315"),
+        (truth_values, "20190215"),
+        (texts, "20190215"),
+        (geocoded, "geocoded"),
+    ],
+)
+def test_a_bad_file_is_refused_before_anything_is_touched(
+    stack: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[h5py.File], None],
+    words: str,
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with h5py.File(stack, "r+") as file:
+        spoil(file)
+    refused_without_a_trace(["run", "--stack", str(stack), "--out", "out"], tmp_path, capsys, words)
+
+
+def refused_without_a_trace(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    before = everything(folder)
+    assert main(arguments) == 2
+    assert everything(folder) == before
+    captured = capsys.readouterr()
+    message = captured.err[captured.err.rindex("mosart: ") :]
+    assert words in message
+    for part in ("expected:", "got:", "what to do:"):
+        assert part in message, message
+    assert "Traceback" not in message
+    assert captured.out == ""
+
+
+def test_a_truncated_file_is_refused(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = stack.read_bytes()
+    stack.write_bytes(content[: len(content) // 2])
+    refused_without_a_trace(
+        ["run", "--stack", str(stack), "--out", "out"], tmp_path, capsys, "projections.h5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--reference", "20190116"], "20190116"),
+        (["--reference", "20190230"], "20190230"),
+        (["--reference", "2019-01-15"], "2019-01-15"),
+        (["--reference", "20190215,20190115"], "out of order at 20190115"),
+        (["--reference", "20190115,20190115"], "doubled at 20190115"),
+        (["--reference", "20190215..20190115"], "out of order"),
+        (["--epoch", "20190101..20190110"], "20190101..20190110"),
+        (["--epoch", "20190215", "--epoch", "20190215"], "20190215"),
+        (["--epoch", "20190115..20190215", "--epoch", "20190215"], "20190215"),
+        (["--areas", "lonlat=10,10,11,11"], "holds no pixel"),
+        (["--points", "10,10"], "holds no pixel"),
+        (["--areas", "none.geojson"], "areas: "),
+        (["--stable", "pixels=500,600,0,10"], "holds no pixel"),
+        (["--crop", "10,10,11,11.5"], "no pixel lies in the lon/lat box"),
+        (["--crop", "5,10,20,30"], "degrees or pixels"),
+        (["--crop.pixels", "200", "300", "0", "10"], "outside"),
+        (["--weights", "stable"], "--stable"),
+        (["--weights", "none.tif"], "weights: "),
+        (["--water.raster", "none.tif"], "water.raster: "),
+        (["--water.strip", "pixels=0,9,0,9"], "sea level"),
+        (["--grid.crs", "EPSG:99999"], "grid.crs"),
+        (["--method", "rowise"], "method"),
+        (["--geometry.incidence-angle", "95"], "geometry.incidence_angle"),
+        (["--workers", "0"], "workers"),
+        (["--stack", "other.h5"], "several stacks"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(
+    stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    refused_without_a_trace(["run", "--stack", str(stack), "--out", "out", *options], tmp_path, capsys, words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--metod", "rowwise"], "--method"),
+        (["run", "--geometry.incidence-angel", "38"], "--geometry.incidence-angle"),
+        (["run", "none.yaml"], "none.yaml"),
+        (["run", "--out", "out"], "`stack` is missing"),
+        (["run", "--stack", "none.h5", "--out", "out"], "none.h5"),
+        (["run", "--crop.lonlat", "1", "2", "3"], "--crop.lonlat"),
+        (["runn"], "run"),
+        (["info"], "info"),
+        (["info", "none.h5"], "none.h5"),
+        (["init"], "stack"),
+        (["simulate", "--out", "a.h5", "--dates", "1"], "dates"),
+        (["simulate", "--out", "a.h5", "--terrain", "none.tif"], "none.tif"),
+        (["simulate", "--out", "no/such/folder/a.h5"], "no/such/folder"),
+    ],
+)
+def test_wrong_usage_ends_with_exit_code_2_and_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert "what to do:" in message
+    assert everything(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    arguments = ["run", "--stack", str(stack), "--out", "file/out"]
+    refused_without_a_trace(arguments, tmp_path, capsys, "out: ")
+
+
+def test_options_win_over_the_file(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yaml").write_text(f"stack: {stack.name}\nout: a\nmethod: rowwise\ndespeckle: none\n")
+    options = ["--out", "b", "--reference", "20190115,20190215", "--epoch", "20190315"]
+    assert main(["run", "config.yaml", *options, "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "20190115, 20190215" in captured.out
+    used = load(tmp_path / "b" / "config.yaml")
+    assert (used.method, used.despeckle) == ("rowwise", "none")
+    assert used.reference == ("20190115,20190215",)
+    assert used.epoch == ("20190315",)
+    assert not (tmp_path / "a").exists()
+
+
+def test_init_then_check_then_run(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--stack", str(stack), "--out", "out", "--despeckle", "none"]) == 0
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    assert "20190115, 20190215, 20190315" in text
+    assert re.search(r"derived from the stack: incidence 3[78]\.\d+", text.replace("\n# ", " "))
+    assert load(tmp_path / "config.yaml").despeckle == "none"
+    before = everything(tmp_path)
+    assert main(["check", "config.yaml"]) == 0
+    told = capsys.readouterr().out
+    assert everything(tmp_path) == before
+    for part in ("memory     about", "geometry   incidence 3", "wrong by 40%", "reference  20190115"):
+        assert part in told
+    assert main(["run", "config.yaml"]) == 0
+    assert (tmp_path / "out" / "elevation_change.nc").exists()
+    assert main(["init", "--stack", str(stack)]) == 2
+    assert "config.yaml is there already" in capsys.readouterr().err
+
+
+def test_info_tells_the_dates_the_geometry_and_what_is_ignored(
+    stack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(stack, "r+") as file:
+        file["note"] = "hello"
+        file["cube"] = np.zeros((2, 3, 4))
+    assert main(["info", str(stack)]) == 0
+    captured = capsys.readouterr()
+    assert "3 dates, 40 azimuth rows x 90 range pixels" in captured.out
+    assert "20190115, 20190215, 20190315" in captured.out
+    assert re.search(r"incidence 3[78]\.\d+", captured.out)
+    assert "note" in captured.err
+    assert "cube" in captured.err
+
+
+def test_simulate_writes_a_stack_and_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--out", "a.h5", "--dates", "2", "--seed", "3", "--looks", "0"]) == 0
+    assert "mosart run --stack a.h5" in capsys.readouterr().out
+    with h5py.File(tmp_path / "a.h5") as file, h5py.File(tmp_path / "a_truth.nc") as truth:
+        assert {"dem", "lon", "lat", "20190115", "20190126"} <= set(file)
+        assert truth["elevation_change"][1].min() == pytest.approx(-25, abs=0.5)
+        assert truth["elevation_change"][0].max() == 0
+
+
+def test_help_teaches_by_examples_and_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("run", "check", "init", "info", "simulate", "demo"):
+        assert main([command, "--help"]) == 0
+        assert f"mosart {command} " in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert "mosart demo" in capsys.readouterr().out
+    main(["run", "--help"])
+    told = capsys.readouterr().out
+    for name, field in Config.model_fields.items():
+        fields = getattr(type(field.default), "model_fields", None)
+        for key in [name] if fields is None else [f"{name}.{part}" for part in fields]:
+            assert f"--{key.replace('_', '-')}" in told
+
+
+def test_boxes_may_begin_with_a_minus_and_stand_apart() -> None:
+    assert join_numbers(["run", "--crop", "-163.98,54.74,-163.96,54.76", "--out", "o"]) == [
+        "run", "--crop=-163.98,54.74,-163.96,54.76", "--out", "o",
+    ]  # fmt: skip
+    assert join_numbers(["--crop", "-1", "2", "3", "4"]) == ["--crop=-1,2,3,4"]
+    assert join_numbers(["--crop", "pixels=1,2,3,4"]) == ["--crop", "pixels=1,2,3,4"]
+    assert join_numbers(["--points", "-163.97,54.75", "--workers", "2"]) == [
+        "--points=-163.97,54.75",
+        "--workers",
+        "2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "box"),
+    [
+        (["--crop", "-163.971,54.7501,-163.969,54.7509"], Box(lonlat=(-163.971, 54.7501, -163.969, 54.7509))),
+        (["--crop", "pixels=5,80,3,33"], Box(pixels=(5, 80, 3, 33))),
+        (["--crop", "0,80,0,33"], Box(pixels=(0, 80, 0, 33))),
+        (["--crop.pixels", "5", "80", "3", "33"], Box(pixels=(5, 80, 3, 33))),
+        (["--crop.lonlat", "-164", "54", "-163", "55"], Box(lonlat=(-164, 54, -163, 55))),
+    ],
+)
+def test_a_crop_can_be_written_in_several_ways(
+    stack: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], box: Box
+) -> None:
+    seen: list[Config] = []
+
+    def stop(config: Config, **_: object) -> None:
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mosart.workflow.run.run", stop)
+    assert main(["run", "--stack", str(stack), "--out", "out", *arguments]) == 130
+    assert seen[0].crop == box
+
+
+def test_a_bug_shows_its_traceback_and_is_called_one(
+    stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("mosart.workflow.run.execute", fail)
+    assert main(["run", "--stack", str(stack), "--out", "out"]) == 1
+    message = capsys.readouterr().err
+    assert "ZeroDivisionError" in message
+    assert "this is a bug in MoSARt" in message
+    assert "the log of the failed run is" in message
+
+
+def mosart(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mosart", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_run_works_without_a_display_whatever_backend_the_user_has_set(stack: Path, tmp_path: Path) -> None:
+    environment = {"MPLBACKEND": "TkAgg", "DISPLAY": "", "OMP_NUM_THREADS": "7"}
+    with mosart(
+        "run", "--stack", str(stack), "--out", "out", "--despeckle", "none", **environment
+    ) as process:
+        _, told = process.communicate(timeout=240)
+    assert process.returncode == 0, told
+    assert (tmp_path / "out" / "figures" / "elevation_change.png").read_bytes()[:4] == b"\x89PNG"
+    # Not a terminal: plain lines, no control codes of a progress bar.
+    assert "\x1b" not in told
+
+
+def test_wrong_usage_in_a_shell_ends_with_exit_code_2(tmp_path: Path) -> None:
+    with mosart("run", "--stack", "none.h5", "--out", "out") as process:
+        out, told = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert out == ""
+    assert "none.h5" in told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_the_earlier_products_as_they_were(
+    stack: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    assert main(["run", "--stack", str(stack), "--out", "out", "--despeckle", "none", "--quiet"]) == 0
+    before = everything(tmp_path)
+    with mosart("run", "--stack", str(stack), "--out", "out", "--reference", "20190315") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "hashing" in line:  # the work has begun
+                break
+        time.sleep(0.5)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert everything(tmp_path) == before
+
+
+def test_a_script_from_standard_input_works_without_a_guard(stack: Path, tmp_path: Path) -> None:
+    """Our threads are of this process: under spawn no child runs the script again."""
+    script = (
+        "import multiprocessing, pathlib; multiprocessing.set_start_method('spawn')\n"
+        "import mosart.workflow.run as r; r.draw_figures = lambda *_: None\n"
+        "from mosart.workflow.config import Config\n"
+        f"config = Config(stack=({str(stack)!r},), out='out', workers=2, despeckle='none')\n"
+        "print(len(r.run(config).products))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 1
+    assert (tmp_path / "out" / "radar.nc").exists()
