@@ -144,8 +144,8 @@ class SafeTemplate:
         burst = self.metadata()[index]
         time, distance, _ = iterative_projection(Orbit(burst.state_vectors), *points.T, tol=1e-10)
         interval = self.number("imageAnnotation/imageInformation/azimuthTimeInterval")
-        row = (np.asarray(time) - burst.burst_times[0]) / interval
-        column = (np.asarray(distance) * 2 / 299792458.0 - burst.slant_range_time) * burst.range_frequency
+        row = (np.atleast_1d(time) - burst.burst_times[0]) / interval
+        column = (np.atleast_1d(distance) * 2 / 299792458.0 - burst.slant_range_time) * burst.range_frequency
         return row, column
 
 
