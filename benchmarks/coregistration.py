@@ -51,9 +51,14 @@ def main() -> None:
         y, x = np.mgrid[41.9:40.4:-step, 18.9:20.7:step]
         hills = 750 + 500 * np.sin(x * 200) * np.cos(y * 170) + 250 * np.sin(x * 900 + y * 700)
         dem = folder / "dem.tif"
-        profile = dict(driver="GTiff", width=hills.shape[1], height=hills.shape[0], count=1, dtype="float32")
+        profile = {"driver": "GTiff", "width": hills.shape[1], "height": hills.shape[0], "count": 1}
         with rasterio.open(
-            dem, "w", **profile, crs="EPSG:4979", transform=Affine(step, 0, 18.9, 0, -step, 41.9)
+            dem,
+            "w",
+            **profile,
+            dtype="float32",
+            crs="EPSG:4979",
+            transform=Affine(step, 0, 18.9, 0, -step, 41.9),
         ) as out:
             out.write(hills.astype(np.float32), 1)
         del hills, x, y, noise, pixels

@@ -34,19 +34,22 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         dtype: str = "float32",
     ) -> Path:
         path = tmp_path / name
-        with rasterio.Env(GTIFF_REPORT_COMPD_CS=True), rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=heights.shape[1],
-            height=heights.shape[0],
-            count=1,
-            dtype=dtype,
-            crs=crs,
-            transform=Affine(step[0], 0, west, 0, -step[1], north),
-            nodata=nodata,
-            GEOTIFF_VERSION="1.1",
-        ) as out:
+        with (
+            rasterio.Env(GTIFF_REPORT_COMPD_CS=True),
+            rasterio.open(
+                path,
+                "w",
+                driver="GTiff",
+                width=heights.shape[1],
+                height=heights.shape[0],
+                count=1,
+                dtype=dtype,
+                crs=crs,
+                transform=Affine(step[0], 0, west, 0, -step[1], north),
+                nodata=nodata,
+                GEOTIFF_VERSION="1.1",
+            ) as out,
+        ):
             out.write(heights.astype(dtype), 1)
             if unit:
                 out.units = (unit,)
@@ -88,7 +91,7 @@ def field(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return 300 + 200 * np.sin(np.radians(lon) * 6000) * np.cos(np.radians(lat) * 5000)
 
 
-def lattice(west: float, north: float, nx: int, ny: int, dx: float = STEP, dy: float = STEP):
+def lattice(west: float, north: float, nx: int, ny: int, dx: float = STEP, dy: float = STEP):  # noqa: PLR0917
     return np.meshgrid(west + (np.arange(nx) + 0.5) * dx, north - (np.arange(ny) + 0.5) * dy)
 
 
@@ -239,13 +242,20 @@ def test_refusals(write: Callable, circular: Callable[..., RadarGrid], tmp_path:
     with pytest.raises(InputError, match="does not meet"):
         load_dem(write("far.tif", flat, 50.0, 10.0), grid, datum="ellipsoidal")
     (tmp_path / "text.tif").write_text("no DEM")
-    with pytest.raises(InputError, match="text.tif"):
+    with pytest.raises(InputError, match=r"text.tif"):
         load_dem(tmp_path / "text.tif", grid)
     with pytest.raises(InputError, match="named"):
         load_dem([], grid)
     path = tmp_path / "bare.npy.tif"
     with rasterio.open(
-        path, "w", driver="GTiff", width=9, height=9, count=1, dtype="float32", transform=Affine(1, 0, 0, 0, -1, 9)
+        path,
+        "w",
+        driver="GTiff",
+        width=9,
+        height=9,
+        count=1,
+        dtype="float32",
+        transform=Affine(1, 0, 0, 0, -1, 9),
     ) as out:
         out.write(np.zeros((9, 9), np.float32), 1)
     with pytest.raises(InputError, match="no CRS"):

@@ -153,8 +153,12 @@ def _cast(grid: RadarGrid, dem: Dem, row: int) -> tuple[np.ndarray, np.ndarray]:
     """
     position, velocity, _ = grid.orbit.evaluate(grid.first_time + row * grid.time_step)
     # Places on the line's zero-Doppler plane, by bisection of the height along the plane's verticals.
-    ranges = np.linspace(grid.first_range - 2500, grid.first_range + grid.columns * grid.range_step + 2500, 5000)
-    ground = rdr2geo_height(grid, np.full(ranges.size, float(row)), (ranges - grid.first_range) / grid.range_step, 0.0)
+    ranges = np.linspace(
+        grid.first_range - 2500, grid.first_range + grid.columns * grid.range_step + 2500, 5000
+    )
+    ground = rdr2geo_height(
+        grid, np.full(ranges.size, float(row)), (ranges - grid.first_range) / grid.range_step, 0.0
+    )
     lon, lat, _ = from_ecef(ground)
     forward = velocity / np.linalg.norm(velocity)
     for _ in range(4):

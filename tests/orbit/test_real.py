@@ -47,11 +47,18 @@ def test_isce_topography(data_folder: Path, read_grid: Callable[..., RadarGrid])
 @pytest.mark.parametrize(
     ("name", "lon", "lat", "row", "column", "limit"),
     [
-        ("alos/calib_RSLC_ALPSRP025826990_RIO_BRANCO_CR.h5", -68.1728216905, -9.7131174146, 50.13, 25.19, 0.1),
+        (
+            "alos/calib_RSLC_ALPSRP025826990_RIO_BRANCO_CR.h5",
+            -68.1728216905,
+            -9.7131174146,
+            50.13,
+            25.19,
+            0.1,
+        ),
         ("nisar_format/REE_RSLC_out17.h5", -54.5795862577, 3.1770887849, 64.0, 64.0, 0.05),
     ],
 )
-def test_reflectors(
+def test_reflectors(  # noqa: PLR0917
     data_folder: Path,
     read_grid: Callable[..., RadarGrid],
     name: str,
@@ -76,7 +83,9 @@ def test_rio_branco_wants_four_vectors(data_folder: Path, read_grid: Callable[..
     orbit = Orbit(
         grid.orbit.epoch, grid.orbit.times[near], grid.orbit.position[near], grid.orbit.velocity[near]
     )
-    y, _ = geo2rdr(RadarGrid(orbit, *list(vars(grid).values())[1:]), to_ecef(-68.1728216905, -9.7131174146, 0))
+    y, _ = geo2rdr(
+        RadarGrid(orbit, *list(vars(grid).values())[1:]), to_ecef(-68.1728216905, -9.7131174146, 0)
+    )
     assert abs(float(y) - 50.11) < 0.01
 
 

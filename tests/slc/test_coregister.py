@@ -82,7 +82,11 @@ def test_real_pixels_align(sanand) -> None:
     image = np.empty_like(reference)
     resample(fine, scene, layers, image)
     good = np.isfinite(image)
-    columns = np.flatnonzero(good.all(axis=0)) if good.all(axis=0).any() else np.flatnonzero(good.mean(axis=0) > 0.9)
+    columns = (
+        np.flatnonzero(good.all(axis=0))
+        if good.all(axis=0).any()
+        else np.flatnonzero(good.mean(axis=0) > 0.9)
+    )
     box = np.s_[8:-8, columns[0] + 2 : columns[-1] - 2]
     a, b = (np.nan_to_num(np.sqrt(p[box])) for p in (reference, image))
     window = np.hanning(a.shape[0])[:, None] * np.hanning(a.shape[1])
@@ -137,7 +141,9 @@ def _stripmap(side: str, baseline: float = 0.0, *, start: int = 0) -> RadarGrid:
     velocity = 7500 * (np.cos(angle) * north - np.sin(angle) * below)
     orbit = Orbit(dt.datetime(2021, 3, 4 + start, 5), t, position, velocity)
     distance = float(np.linalg.norm(spot - radius * below))
-    return RadarGrid(orbit, -0.25 + 1e-4 * start, 0.00075, distance - 1500.0 + 3.3 * start, 5.0, 640, 560, side, 0.24)
+    return RadarGrid(
+        orbit, -0.25 + 1e-4 * start, 0.00075, distance - 1500.0 + 3.3 * start, 5.0, 640, 560, side, 0.24
+    )
 
 
 @pytest.fixture
@@ -166,9 +172,7 @@ def stripmap(tmp_path: Path) -> Callable[..., tuple[Path, Path, Path, np.ndarray
 
         layers = geometry_layers(grids[0], dem)
         spots = [(r, c) for r in range(70, 600, 95) for c in range(80, 500, 95) if layers.mask[r, c] == 0]
-        points = np.array(
-            [to_ecef(layers.longitude[p], layers.latitude[p], layers.height[p]) for p in spots]
-        )
+        points = np.array([to_ecef(layers.longitude[p], layers.latitude[p], layers.height[p]) for p in spots])
         texture = np.exp(spread * ndimage.gaussian_filter(rng.normal(size=heights.shape), 1.0) / 0.28)
         ground = Ground(dem, make_dem(texture, dem.crs, dem.transform))
         paths = []
@@ -227,7 +231,9 @@ def test_bad_dates_are_left_out_and_the_run_goes_on(stripmap: Callable, tmp_path
 
     third = dataclasses.replace(
         grids[1],
-        orbit=Orbit(vectors.epoch + dt.timedelta(seconds=shift), vectors.times, vectors.position, vectors.velocity),
+        orbit=Orbit(
+            vectors.epoch + dt.timedelta(seconds=shift), vectors.times, vectors.position, vectors.velocity
+        ),
         first_range=grids[1].first_range + 40000.0,
     )
     rng = np.random.default_rng(1)
@@ -270,7 +276,10 @@ def test_grid_date_and_crop(stripmap: Callable) -> None:
         & (layers.latitude < box[3])
     )
     again = (
-        (part.longitude > box[0]) & (part.longitude < box[2]) & (part.latitude > box[1]) & (part.latitude < box[3])
+        (part.longitude > box[0])
+        & (part.longitude < box[2])
+        & (part.latitude > box[1])
+        & (part.latitude < box[3])
     )
     assert abs(int(again.sum()) - int(inside.sum())) <= 2  # a pixel on the very edge
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))

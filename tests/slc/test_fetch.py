@@ -49,7 +49,14 @@ def burst(name: str, when: str, *, track: int = 81, swath: str = "IW2") -> Any:
             "HorizontalSpatialDomain": {
                 "Geometry": {
                     "GPolygons": [
-                        {"Boundary": {"Points": [{"Longitude": x, "Latitude": y} for x, y in ((0, 0), (1, 0), (1, 1), (0, 0))]}}
+                        {
+                            "Boundary": {
+                                "Points": [
+                                    {"Longitude": x, "Latitude": y}
+                                    for x, y in ((0, 0), (1, 0), (1, 1), (0, 0))
+                                ]
+                            }
+                        }
                     ]
                 }
             }

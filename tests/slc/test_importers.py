@@ -112,7 +112,7 @@ def test_isce_refuses(merged: tuple[Path, dict[str, np.ndarray]], tmp_path: Path
     slc = folder / "SLC" / "20190809" / "20190809.slc.full"
     content = slc.read_bytes()
     slc.write_bytes(content[:-8])
-    with pytest.raises(InputError, match="20190809.slc.full does not fit"):
+    with pytest.raises(InputError, match=r"20190809.slc.full does not fit"):
         open_isce(folder)
     slc.write_bytes(content)
     slc.with_name(slc.name + ".xml").write_text("<imageFile>")

@@ -11,7 +11,6 @@ import xarray as xr
 
 from mosart.simulate.slc import Ground
 from mosart.slc.coregister import align, copy_pixels, prepare, reference_geometry, resample
-from mosart.slc.residual import measure
 from mosart.slc.sensors import open_product
 from mosart.workflow.coregister import coregister_products
 
@@ -48,7 +47,7 @@ def other_box(template_a, template_b, points, box):
 
 
 @pytest.mark.slow
-def test_point_targets(
+def test_point_targets(  # noqa: PLR0917
     tmp_path: Path,
     place: tuple[float, float],
     make_island: Callable,
@@ -127,7 +126,7 @@ def _grid(template):
 
 
 @pytest.mark.slow
-def test_speckle(
+def test_speckle(  # noqa: PLR0917
     tmp_path: Path,
     place: tuple[float, float],
     make_island: Callable,
@@ -175,13 +174,15 @@ def test_speckle(
         looks.append(np.nanvar(log[np.isfinite(log)]))
     assert abs(looks[1] / looks[0] - 1) < 0.04  # variance of the log ratio: twice the change of looks
     # No azimuth stripes: line means differ no more than the reference's.
-    lines = [np.nanmean(np.where(inside, p.astype(float) ** 2, np.nan)[40:-40], axis=1) for p in (reference, image)]
+    lines = [
+        np.nanmean(np.where(inside, p.astype(float) ** 2, np.nan)[40:-40], axis=1) for p in (reference, image)
+    ]
     ratio = np.log(lines[1] / lines[0])
     assert np.std(ratio - np.convolve(ratio, np.ones(25) / 25, "same"))[()] < 0.1
 
 
 @pytest.mark.slow
-def test_command(
+def test_command(  # noqa: PLR0917
     tmp_path: Path,
     place: tuple[float, float],
     make_island: Callable,

@@ -137,15 +137,18 @@ def open_raster(path: Path, band: int = 1) -> Any:
 
 
 def lazy_raster(raster: Any, dtype: Any) -> da.Array:
-    """A raster as a dask array of a type, by blocks of whole lines."""
+    """Return a raster as a dask array of a type, by blocks of whole lines."""
     rows = max(min(_CHUNK_BYTES // (8 * raster.shape[1]), raster.shape[0]), 1)
-    return lazy(raster, (rows, raster.shape[1]), f"isce-{uuid.uuid4().hex}").astype(dtype)
+    array: da.Array = lazy(raster, (rows, raster.shape[1]), f"isce-{uuid.uuid4().hex}").astype(dtype)
+    return array
 
 
 def find_merged(path: Path) -> Path | None:
-    """The ``merged`` folder of a stack: the path itself or inside it."""
+    """Return the ``merged`` folder of a stack: the path itself or inside it."""
     for folder in (path, path / "merged"):
-        if (folder / "SLC").is_dir() and any((folder / g).is_dir() for g in ("geom_reference", "geom_master")):
+        if (folder / "SLC").is_dir() and any(
+            (folder / g).is_dir() for g in ("geom_reference", "geom_master")
+        ):
             return folder
     return None
 
@@ -156,7 +159,7 @@ def recognises(path: Path) -> bool:
 
 
 def _file(folder: Path, stem: str) -> Path | None:
-    """A raster by its stem, full resolution first."""
+    """Return a raster by its stem, full resolution first."""
     for name in (f"{stem}.full", stem):
         if any((folder / f"{name}{end}").is_file() for end in ("", ".vrt")):
             return folder / name
@@ -191,8 +194,14 @@ def flight(longitude: da.Array, latitude: da.Array) -> tuple[float, str]:
     rows, columns = longitude.shape
     picks = [0, rows - 1], [0, columns - 1]
     i, j = rows // 2, columns // 2
-    lon = np.radians(np.array([longitude[i, j], *(longitude[r, j] for r in picks[0]), *(longitude[i, c] for c in picks[1])]))
-    lat = np.radians(np.array([latitude[i, j], *(latitude[r, j] for r in picks[0]), *(latitude[i, c] for c in picks[1])]))
+    lon = np.radians(
+        np.array(
+            [longitude[i, j], *(longitude[r, j] for r in picks[0]), *(longitude[i, c] for c in picks[1])]
+        )
+    )
+    lat = np.radians(
+        np.array([latitude[i, j], *(latitude[r, j] for r in picks[0]), *(latitude[i, c] for c in picks[1])])
+    )
 
     def bearing(a: int, b: int) -> float:
         east = np.angle(np.exp(1j * (lon[b] - lon[a]))) * np.cos(lat[0])
@@ -211,7 +220,7 @@ def build(
     flags: Sequence[tuple[da.Array, int]],
     attrs: Mapping[str, Any],
 ) -> Stack:
-    """A stack of amplitude images and geometry planes of one shape."""
+    """Return a stack of amplitude images and geometry planes of one shape."""
     shape = planes["height"].shape
     for name, value in [*planes.items(), *((f"{d:%Y%m%d}", v) for d, v in images.items())]:
         if value.shape != shape:
@@ -260,9 +269,7 @@ def open_isce(path: Path) -> Stack:
     """
     merged = find_merged(path)
     if merged is None:
-        raise InputError(
-            f"{path} is no stack of ISCE2", expected="merged/SLC and merged/geom_reference"
-        )
+        raise InputError(f"{path} is no stack of ISCE2", expected="merged/SLC and merged/geom_reference")
     geometry = next(merged / g for g in ("geom_reference", "geom_master") if (merged / g).is_dir())
 
     def plane(stem: str, band: int = 1, dtype: Any = np.float64) -> da.Array | None:
@@ -291,7 +298,11 @@ def open_isce(path: Path) -> Stack:
         "sensor": "unknown",
         "look_direction": side,
         "heading": heading,
-        "orbit_direction": "unknown" if not np.isfinite(heading) else "ascending" if abs((heading + 180) % 360 - 180) < 90 else "descending",
+        "orbit_direction": "unknown"
+        if not np.isfinite(heading)
+        else "ascending"
+        if abs((heading + 180) % 360 - 180) < 90
+        else "descending",
         "radiometric_scale": "unknown",
         "dem_vertical_datum": "ellipsoidal, as ISCE2 writes it",
         "source": str(merged),

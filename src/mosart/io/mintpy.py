@@ -72,7 +72,10 @@ def _images(geometry: Path, images: Path | None) -> dict[dt.date, Any]:
             )
     if images.is_dir():
         folder = images / "SLC" if (images / "SLC").is_dir() else images
-        return {d: isce.lazy_raster(isce.open_raster(p), np.complex64) for d, p in isce.find_images(folder).items()}
+        return {
+            d: isce.lazy_raster(isce.open_raster(p), np.complex64)
+            for d, p in isce.find_images(folder).items()
+        }
     with open_file(images) as file:
         if "slc" not in file or "date" not in file:
             raise InputError(f"{images} is no stack of SLC", expected="datasets `slc` and `date`")

@@ -132,7 +132,9 @@ def _read(segment: Segment, box: tuple[int, int, int, int]) -> NDArray[np.comple
     if scale.values.size == 1:
         pixels *= np.float32(scale.values[0, 0])
     else:
-        pixels *= scale.at(np.arange(row0, row1, dtype=np.float64), inside.astype(np.float64)).astype(np.float32)
+        pixels *= scale.at(np.arange(row0, row1).astype(np.float64), inside.astype(np.float64)).astype(
+            np.float32
+        )
     return pixels
 
 
@@ -192,7 +194,7 @@ def resample(
     return float(np.hypot(row_error, column_error))
 
 
-def _fill(
+def _fill(  # noqa: PLR0917
     segment: Segment,
     time: NDArray[np.float64],
     distance: NDArray[np.float64],

@@ -67,7 +67,7 @@ def _offline(what: str, error: Exception) -> InputError:
 
 
 def polygon(box: LonLat) -> str:
-    """A box as WKT, longitudes from −180 to 180; across the antimeridian as two parts."""
+    """Return a box as WKT, longitudes from −180 to 180; across the antimeridian as two parts."""
     west, south, east, north = box
     if not (-90 <= south < north <= 90):
         raise InputError(f"the place {box} has no height", expected="west, south, east, north in degrees")
@@ -163,7 +163,9 @@ def find_bursts(
     if len(order) > 1:
         others = "; ".join(f"track {k[0]} {k[1].lower()} {k[2]}: {dates(k)} dates" for k in order[1:])
         logger.info("taken: track %s %s %s; also there: %s", best[0], best[1].lower(), best[2], others)
-    return sorted(groups[best], key=lambda p: (str(p.properties["startTime"]), str(p.properties["sceneName"])))
+    return sorted(
+        groups[best], key=lambda p: (str(p.properties["startTime"]), str(p.properties["sceneName"]))
+    )
 
 
 def _names(product: Any) -> list[str]:
@@ -211,7 +213,10 @@ def download_bursts(products: Sequence[Any], folder: Path, *, session: Any = Non
             from asf_search.download import FileDownloadType
 
             product.download(path=str(temporary), session=session, fileType=FileDownloadType.ALL_FILES)
-            got = {p.suffix.lower().replace(".tif", ".tiff").replace(".tifff", ".tiff"): p for p in temporary.iterdir()}
+            got = {
+                p.suffix.lower().replace(".tif", ".tiff").replace(".tifff", ".tiff"): p
+                for p in temporary.iterdir()
+            }
             for name in _names(product):
                 source = got.get(Path(name).suffix)
                 if source is None or source.stat().st_size == 0:
@@ -255,7 +260,11 @@ def download_orbits(
         for kind in ("precise", "restituted"):
             try:
                 files = fetch(
-                    orbit_dts=[moment], missions=[platform], save_dir=str(folder), orbit_type=kind, force_asf=True
+                    orbit_dts=[moment],
+                    missions=[platform],
+                    save_dir=str(folder),
+                    orbit_type=kind,
+                    force_asf=True,
                 )
             except Exception as error:  # no orbit of this kind, or no network: both end in the next kind
                 logger.info("no %s orbit of %s at %s (%s)", kind, platform, moment, type(error).__name__)
@@ -311,21 +320,24 @@ def download_dem(
         raise _offline("the download of the DEM", error) from None
     from mosart.io.atomic import atomic_path
 
-    with atomic_path(path) as temporary, rasterio.open(
-        temporary,
-        "w",
-        driver="GTiff",
-        width=heights.shape[-1],
-        height=heights.shape[-2],
-        count=1,
-        dtype="float32",
-        # Three-dimensional: the heights are ellipsoidal, and whoever reads the file is told.
-        crs="EPSG:4979",
-        transform=profile["transform"],
-        nodata=np.nan,
-        compress="deflate",
-        GEOTIFF_VERSION="1.1",
-    ) as out:
+    with (
+        atomic_path(path) as temporary,
+        rasterio.open(
+            temporary,
+            "w",
+            driver="GTiff",
+            width=heights.shape[-1],
+            height=heights.shape[-2],
+            count=1,
+            dtype="float32",
+            # Three-dimensional: the heights are ellipsoidal, and whoever reads the file is told.
+            crs="EPSG:4979",
+            transform=profile["transform"],
+            nodata=np.nan,
+            compress="deflate",
+            GEOTIFF_VERSION="1.1",
+        ) as out,
+    ):
         out.write(np.asarray(heights, np.float32).reshape(1, *heights.shape[-2:]))
     return path
 

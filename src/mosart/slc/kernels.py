@@ -49,7 +49,7 @@ def design(band: float, taps: int) -> tuple[NDArray[np.float64], float]:
 
 
 def choose(band: float) -> tuple[NDArray[np.float64], float]:
-    """The shortest kernel with an error below a thousandth, or the longest of sixteen pixels."""
+    """Return the shortest kernel with an error below a thousandth, or the longest of sixteen pixels."""
     for taps in range(6, _MOST_TAPS + 1, 2):
         weights, error = design(band, taps)
         if error < _WANTED:
@@ -87,7 +87,7 @@ def demodulate(
 
 
 @compiled
-def interpolate(
+def interpolate(  # noqa: PLR0917
     pixels: NDArray[np.complex64],
     origin_row: int,
     origin_column: int,

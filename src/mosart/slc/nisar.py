@@ -83,7 +83,9 @@ def _text(value: Any) -> str:
 
 def _epoch(dataset: Any) -> dt.datetime:
     """Zero of a time axis, from its units."""
-    match = re.match(r"\s*seconds since (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?", _text(dataset.attrs["units"]))
+    match = re.match(
+        r"\s*seconds since (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?", _text(dataset.attrs["units"])
+    )
     if match is None:
         raise ValueError(f"units of {dataset.name}: {_text(dataset.attrs['units'])}")
     whole = dt.datetime.fromisoformat(f"{match.group(1)}T{match.group(2)}")
@@ -113,7 +115,7 @@ def _open(path: Path, polarization: str, orbits: tuple[Path, ...]) -> Product:  
 
 
 def _group(file: Any, what: str) -> tuple[Any, Any]:
-    """The band's group, and the product group in it: RSLC, or SLC in older files."""
+    """Return the band's group, and the product group in it: RSLC, or SLC in older files."""
     science = file.get("science")
     for band in science if science is not None else ():
         for name in ("RSLC", "SLC"):
@@ -216,7 +218,9 @@ def _build(path: Path, file: Any, wanted: str) -> Product:
         return _text(identification[name]) if name in identification else ""
 
     direction = label("orbitPassDirection").lower()
-    direction = "ascending" if direction.startswith("asc") else "descending" if direction.startswith("desc") else ""
+    direction = (
+        "ascending" if direction.startswith("asc") else "descending" if direction.startswith("desc") else ""
+    )
     segment = Segment(
         "scene",
         grid,

@@ -12,6 +12,7 @@ import numpy as np
 
 from mosart.errors import InputError
 from mosart.geometry.orbit import Orbit
+
 from . import xml
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def find_orbits(paths: Sequence[str | Path]) -> tuple[Path, ...]:
 
 
 def _validity(path: Path) -> tuple[dt.datetime, dt.datetime] | None:
-    """Validity that the file's name states, to open no more files than needed; None if it states none."""
+    """Return the validity that a file's name states, to open no more files than needed, or None."""
     match = re.search(r"_V(\d{8}T\d{6})_(\d{8}T\d{6})", path.name)
     if not match:
         return None
@@ -93,10 +94,10 @@ def _validity(path: Path) -> tuple[dt.datetime, dt.datetime] | None:
         return None
 
 
-def choose_orbit(
+def choose_orbit(  # noqa: PLR0917
     annotation: Orbit, files: Sequence[Path], platform: str, first: dt.datetime, last: dt.datetime, what: str
 ) -> Orbit:
-    """The orbit to use for an acquisition: precise, else restituted, else the annotation's.
+    """Return the orbit to use for an acquisition: precise, else restituted, else the annotation's.
 
     An orbit is never extrapolated: a file of another satellite, another day, or one that ends before the
     acquisition does is passed over, and the annotation is used with a warning.

@@ -55,7 +55,7 @@ class Table:
 
 
 def constant(value: float) -> Table:
-    """A table of one value."""
+    """Return a table of one value."""
     return Table(np.zeros(1), np.zeros(1), np.full((1, 1), float(value)))
 
 

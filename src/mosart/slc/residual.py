@@ -86,7 +86,7 @@ class _Correlation:
 
 
 def _frequencies(n: int, m: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return np.fft.fftfreq(n), np.fft.fftfreq(m)
+    return np.fft.fftfreq(n).astype(np.float64), np.fft.fftfreq(m).astype(np.float64)
 
 
 def find_peak(
@@ -134,9 +134,7 @@ def find_peak(
     return y, x
 
 
-def correlate(
-    reference: NDArray[np.float32], image: NDArray[np.float32], reach: int
-) -> _Correlation | None:
+def correlate(reference: NDArray[np.float32], image: NDArray[np.float32], reach: int) -> _Correlation | None:
     """Correlate one patch; None where too much is missing or no peak stands out.
 
     Parameters

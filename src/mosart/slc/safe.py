@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosart.errors import InputError
+
 from . import xml
 
 #: Names inside a SAFE: platform, swath, polarisation.
@@ -176,7 +177,7 @@ def _from_names(
 
 
 def _single_burst(path: Path) -> Parts:
-    """A burst as ASF serves it: a TIFF of the burst, and an XML with the annotations of its product."""
+    """Find a burst as ASF serves it: a TIFF of it, and an XML with the annotations of its product."""
     match = _BURST.match(path.name)
     if match is None:
         raise InputError(

@@ -118,9 +118,7 @@ def check_alike(products: Sequence[Product]) -> None:
             ("look direction", first.segments[0].grid.side, other.segments[0].grid.side),
         ):
             if a != b:
-                raise InputError(
-                    f"{other.name} does not fit {first.name}: another {what}", expected=a, got=b
-                )
+                raise InputError(f"{other.name} does not fit {first.name}: another {what}", expected=a, got=b)
         a_wave, b_wave = first.segments[0].grid.wavelength, other.segments[0].grid.wavelength
         if abs(a_wave - b_wave) > 1e-3 * a_wave:
             raise InputError(
@@ -139,7 +137,7 @@ def check_alike(products: Sequence[Product]) -> None:
 
 
 def build_scene(product: Product) -> Scene:
-    """The grid over all segments of a product, cut between bursts in the middle of their overlap.
+    """Return the grid over all segments of a product, cut between bursts in the middle of their overlap.
 
     Parameters
     ----------
@@ -195,7 +193,9 @@ def lonlat_lattice(box: LonLat, count: int = 160) -> tuple[np.ndarray, np.ndarra
     if east <= west:
         east += 360.0
     if not 0 < east - west < 180:
-        raise InputError(f"the crop {box} has no plausible width", expected="west, south, east, north in degrees")
+        raise InputError(
+            f"the crop {box} has no plausible width", expected="west, south, east, north in degrees"
+        )
     lat, lon = np.meshgrid(np.linspace(south, north, count), np.linspace(west, east, count), indexing="ij")
     return lon, lat
 

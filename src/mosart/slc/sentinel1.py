@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mosart.errors import InputError
 from mosart.geometry.orbit import Orbit, RadarGrid
 from mosart.geometry.orbit.grid import LIGHT_SPEED
+
 from . import safe, xml
 from .orbits import choose_orbit
 from .pixels import RasterPixels
@@ -43,7 +44,7 @@ def _from_timestamp(seconds: float) -> dt.datetime:
 
 
 def _normalised(root: ET.Element) -> tuple[bytes, int]:
-    """The annotation as the library can read it, whatever the processor's version; and its bursts.
+    """Return the annotation as the library can read it, whatever the processor's version; and its bursts.
 
     Lists of one are doubled (the parser would make a dictionary of them), optional elements that it
     wants get their defaults.
@@ -71,7 +72,7 @@ def _normalised(root: ET.Element) -> tuple[bytes, int]:
 
 
 def _table(root: ET.Element, vectors: str, lut: str, what: str) -> Table:
-    """A look-up table of range vectors; vectors of other pixels are brought to the first one's."""
+    """Return a look-up table of range vectors; vectors of other pixels are brought to the first one's."""
     rows, values = [], []
     columns: NDArray[np.float64] | None = None
     for vector in root.iter(vectors):
@@ -146,10 +147,10 @@ def _segment_noise(
 
 
 def _carrier(burst: Any, orbit: Any, start: float) -> Carrier:
-    """The TOPS phase ramp of a burst, column by column."""
+    """Return the TOPS phase ramp of a burst, column by column."""
     from eos.products.sentinel1.doppler_info import doppler_from_meta
 
-    doppler = doppler_from_meta(burst, orbit)
+    doppler: Any = doppler_from_meta(burst, orbit)
     columns = np.arange(burst.samples_per_burst)
     delay = burst.slant_range_time + columns / burst.range_frequency
     centroid = doppler.get_dop_centroid(delay)
@@ -165,7 +166,7 @@ def _carrier(burst: Any, orbit: Any, start: float) -> Carrier:
 
 
 def _choose(parts: list[safe.Parts], polarization: str, path: Path) -> safe.Parts:
-    """The swath and polarisation asked for; the co-polarised one by default."""
+    """Return the swath and polarisation asked for; the co-polarised one by default."""
     there = sorted({p.polarization for p in parts})
     wanted = polarization.upper()
     if not wanted:
@@ -256,7 +257,7 @@ def _build(path: Path, part: safe.Parts, root: ET.Element, orbits: tuple[Path, .
         )
         x, y, w, h = burst.burst_roi
         y -= index * rows
-        if not (0 <= x and 0 <= y and w > 0 and h > 0 and x + w <= columns and y + h <= rows):
+        if not (x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= columns and y + h <= rows):
             raise InputError(f"{what}: the valid samples of burst {index + 1} lie outside it")
         pixels = RasterPixels(part.image, 0 if part.burst is not None else index * rows, (rows, columns))
         segments.append(

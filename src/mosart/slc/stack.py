@@ -35,7 +35,8 @@ def to_stack(result: Coregistered) -> Stack:
     chunks = (rows, grid.columns)
 
     def plane(values: np.ndarray) -> da.Array:
-        return da.from_array(values, chunks=chunks)
+        array: da.Array = da.from_array(values, chunks=chunks)
+        return array
 
     amplitude = da.from_array(result.amplitude, chunks=(1, *chunks))
     fixed = plane(result.layers.mask)[None]

@@ -24,11 +24,13 @@ _MISSIONS = ("TSX-1", "TDX-1", "PAZ-1")
 
 
 def find_annotation(path: Path) -> Path | None:
-    """The annotation of a product: the XML itself, or the one in its folder."""
+    """Return the annotation of a product: the XML itself, or the one in its folder."""
     if path.is_file() and path.suffix.lower() == ".xml":
         return path
     if path.is_dir():
-        found = sorted(p for p in path.glob("T[SD]X1_SAR__SSC*.xml")) + sorted(path.glob("PAZ1_SAR__SSC*.xml"))
+        found = sorted(p for p in path.glob("T[SD]X1_SAR__SSC*.xml")) + sorted(
+            path.glob("PAZ1_SAR__SSC*.xml")
+        )
         if not found:
             found = sorted(p for p in path.glob("*/T[SD]X1_SAR__SSC*.xml"))
         if len(found) > 1:
@@ -53,7 +55,7 @@ def recognises(path: Path) -> bool:
 
 
 def _polynomial(element: ET.Element, delay: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A polynomial of the annotation over two-way times."""
+    """Return a polynomial of the annotation over two-way times."""
     terms = {int(c.attrib["exponent"]): float(c.text or "") for c in element.findall("coefficient")}
     if not terms or max(terms) > 20 or min(terms) < 0:
         raise ValueError("a polynomial has no coefficients")
@@ -63,7 +65,7 @@ def _polynomial(element: ET.Element, delay: NDArray[np.float64]) -> NDArray[np.f
 
 
 def _layer(root: ET.Element, path: str, polarization: str) -> ET.Element | None:
-    """The element of a polarisation among the layers."""
+    """Return the element of a polarisation among the layers."""
     for element in root.findall(path):
         if (element.findtext("polLayer") or "").strip().upper() == polarization:
             return element
@@ -214,7 +216,7 @@ def _build(annotation: Path, root: ET.Element, wanted: str) -> Product:
     )
     if not orbit.covers(grid.first_time, grid.first_time + rows * time_step):
         raise InputError(f"{what}: the state vectors do not reach over the acquisition")
-    delay = first_delay + delay_step * np.arange(columns)
+    delay = first_delay + delay_step * np.arange(columns).astype(np.float64)
     factor_text = None
     for constant_ in root.findall("calibration/calibrationConstant"):
         if (constant_.findtext("polLayer") or "").strip().upper() == polarization:

@@ -56,6 +56,6 @@ def text(element: ET.Element, path: str, default: str | None = None) -> str:
 
 
 def moment(value: str) -> dt.datetime:
-    """A UTC time, naive; with or without Z and fraction, to the microsecond."""
+    """Return a UTC time, naive; with or without Z and fraction, to the microsecond."""
     value = value.strip().removesuffix("Z").removeprefix("UTC=")
     return dt.datetime.fromisoformat(value)

@@ -78,8 +78,8 @@ def _no_grid(description: str, got: str) -> InputError:
         f"the heights of the DEM ({description}) cannot be made ellipsoidal",
         expected="the geoid's grid among PROJ's data files",
         got=got.strip(),
-        hint="install the grid (`projsync --file us_nga_egm` or the package proj-data), or name the separation "
-        "in metres with `--dem-datum`, or give an ellipsoidal DEM",
+        hint="install the grid (`projsync --file us_nga_egm` or the package proj-data), or name the "
+        "separation in metres with `--dem-datum`, or give an ellipsoidal DEM",
     )
 
 

@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from mosart.errors import InputError
+
 from .datum import Datum, resolve_datum
 from .ellipsoid import A, from_ecef, normal_and_height, to_ecef
 from .grid import RadarGrid
@@ -153,8 +154,8 @@ def _to_crs(
     return x, y
 
 
-def _pieces(tile: _Tile, lattice: _Tile, box: tuple[int, int, int, int]) -> list[tuple[float, ...]]:
-    """Transforms of the tile, shifted by whole turns, that may meet a box of the lattice."""
+def _pieces(tile: _Tile) -> list[tuple[float, ...]]:
+    """Return the tile's transform, and for geographic ones also those a whole turn away."""
     if not tile.horizontal.is_geographic:
         return [tile.transform]
     t = tile.transform
@@ -169,14 +170,15 @@ def _read(tile: _Tile, box: tuple[int, int, int, int]) -> NDArray[np.float64]:
             raw = source.read(1, window=Window(column0, row0, column1 - column0, row1 - row0))
     except RasterioError as error:
         raise InputError(f"{tile.path}: the DEM cannot be read", got=str(error)) from None
-    heights = raw.astype(np.float64)
+    heights: NDArray[np.float64] = raw.astype(np.float64)
     if tile.nodata is not None and np.isfinite(tile.nodata):
         heights[raw == np.asarray(tile.nodata).astype(raw.dtype)] = np.nan
     heights *= tile.datum.factor
     with np.errstate(invalid="ignore"):
         heights[~((heights > _LOWEST) & (heights < _HIGHEST))] = np.nan
     if tile.datum.transformer is None:
-        return heights + tile.datum.offset
+        heights += tile.datum.offset
+        return heights
     # The separation is smooth: on a lattice of about 500 m, linear between.
     step = max(1, int(500.0 / max(tile.spacing, 1.0)))
     rows = np.unique(np.append(np.arange(0, heights.shape[0], step), heights.shape[0] - 1))
@@ -199,7 +201,7 @@ def _paste(
 ) -> None:
     """Fill the target's holes (a box of the lattice) from a tile."""
     row0, row1, column0, column1 = box
-    for transform in _pieces(tile, lattice, box):
+    for transform in _pieces(tile):
         if tile.horizontal == lattice.horizontal:
             inverse = _inverse(transform)
             a, b, c, d, e, f = lattice.transform
@@ -224,7 +226,7 @@ def _paste(
         _resample(target, lattice, box, tile, transform, centre)
 
 
-def _resample(
+def _resample(  # noqa: PLR0917
     target: NDArray[np.float64],
     lattice: _Tile,
     box: tuple[int, int, int, int],
@@ -302,10 +304,7 @@ def load_dem(
     tiles = [_open_tile(p, datum) for p in names]
     tiles.sort(key=lambda t: (round(t.spacing, 6), t.horizontal.to_wkt(), t.transform, str(t.path)))
     lattice = tiles[0]
-    if grid is not None:
-        places = footprint(grid)
-    else:
-        places = np.concatenate([_corners(t) for t in tiles])
+    places = footprint(grid) if grid is not None else np.concatenate([_corners(t) for t in tiles])
     centre = float(np.degrees(np.angle(np.exp(1j * np.radians(places[:, 0])).sum())))
     x, y = _to_crs(lattice.horizontal, places[:, 0], places[:, 1], centre)
     good = np.isfinite(x) & np.isfinite(y)
@@ -391,7 +390,7 @@ def make_dem(
     transform: tuple[float, float, float, float, float, float],
     datum: str = "ellipsoidal",
 ) -> Dem:
-    """A DEM from an array of ellipsoidal heights (NaN in holes), its CRS and transform."""
+    """Return a DEM from an array of ellipsoidal heights (NaN in holes), its CRS and transform."""
     heights = np.asarray(heights, dtype=np.float64)
     coefficients, hole = spline_coefficients(heights)
     inverse = _inverse(transform)

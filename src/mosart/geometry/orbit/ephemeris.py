@@ -58,7 +58,7 @@ def _evaluate_many(
 def _polynomials(
     times: NDArray[np.float64], position: NDArray[np.float64], velocity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Coefficients (interval, position or velocity, power, axis); the last power holds centre and half span."""
+    """Coefficients (interval, position or velocity, power, axis); the last holds centre and half span."""
     n = times.size
     hermite = n < _FEWEST
     support = n if hermite else min(SUPPORT, n)
@@ -166,7 +166,7 @@ class Orbit:
         return bool(self.times[0] <= first and last <= self.times[-1])
 
     def moved(self, epoch: dt.datetime) -> Orbit:
-        """The same orbit with its times counted from another epoch."""
+        """Return the same orbit with its times counted from another epoch."""
         shift = (self.epoch - epoch).total_seconds()
         return Orbit(epoch, self.times + shift, self.position, self.velocity, self.source)
 

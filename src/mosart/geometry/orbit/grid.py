@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.compiled import compiled
+
 from .ephemeris import Orbit
 
 LIGHT_SPEED = 299792458.0
@@ -28,7 +29,7 @@ def doppler_at(t: float, r: float, values: NDArray[np.float64], axes: NDArray[np
     fx = x - j
     low = values[i, j] * (1.0 - fx) + values[i, j2] * fx
     high = values[i2, j] * (1.0 - fx) + values[i2, j2] * fx
-    return low * (1.0 - fy) + high * fy
+    return float(low * (1.0 - fy) + high * fy)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class RadarGrid:
         return self.first_time + (self.rows - 1) / 2 * self.time_step
 
     def crop(self, row0: int, row1: int, column0: int, column1: int) -> RadarGrid:
-        """The grid of a box of pixels, half-open."""
+        """Return the grid of a box of pixels, half-open."""
         return replace(
             self,
             first_time=self.first_time + row0 * self.time_step,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mosart.compiled import compiled
 from mosart.masks import Flag
+
 from .dem import Dem
 from .ellipsoid import from_normal, normal_and_height
 from .ephemeris import evaluate
@@ -58,7 +59,7 @@ class GeometryLayers:
 
 
 @compiled
-def _trace(
+def _trace(  # noqa: PLR0917
     state: NDArray[np.float64],
     frame: NDArray[np.float64],
     squint: float,
@@ -84,7 +85,7 @@ def _trace(
         guess = solve_angle(state, frame, r0 * squint, perpendicular, reference, guess, point)
         if not math.isfinite(guess):
             continue
-        nx, ny, nz, h = normal_and_height(point[0], point[1], point[2])
+        nx, ny, nz, _h = normal_and_height(point[0], point[1], point[2])
         lx = (state[0, 0] - point[0]) / r0
         ly = (state[0, 1] - point[1]) / r0
         lz = (state[0, 2] - point[2]) / r0
@@ -98,7 +99,7 @@ def _trace(
         )
         if not math.isfinite(angle):
             continue
-        nx, ny, nz, h = normal_and_height(point[0], point[1], point[2])
+        nx, ny, nz, _h = normal_and_height(point[0], point[1], point[2])
         again = sample(surface, nx, ny, nz, False, work, gradient)
         if not math.isfinite(again):
             continue
@@ -112,7 +113,7 @@ def _trace(
 
 
 @compiled
-def _assign(
+def _assign(  # noqa: PLR0917
     trace: NDArray[np.float64],
     first_range: float,
     range_step: float,
@@ -154,7 +155,7 @@ def _assign(
 
 
 @compiled
-def _layers(
+def _layers(  # noqa: PLR0912, PLR0915, PLR0917
     row_times: NDArray[np.float64],
     first_range: float,
     range_step: float,
@@ -279,7 +280,7 @@ def _layers(
 @compiled
 def normal_altitude(state: NDArray[np.float64]) -> float:
     """Ellipsoidal height of the satellite."""
-    nx, ny, nz, h = normal_and_height(state[0, 0], state[0, 1], state[0, 2])
+    _nx, _ny, _nz, h = normal_and_height(state[0, 0], state[0, 1], state[0, 2])
     return h
 
 
@@ -320,7 +321,7 @@ def geometry_layers(
         np.empty(shape, np.float32),
         np.empty(shape, np.uint8),
     )
-    times = grid.first_time + grid.time_step * np.arange(grid.rows)
+    times = grid.first_time + grid.time_step * np.arange(grid.rows, dtype=np.float64)
     posting = dem.posting
 
     def work(row: int) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mosart.compiled import compiled
-from .ellipsoid import A, E2, normal_and_height
+
+from .ellipsoid import E2, A, normal_and_height
 from .ephemeris import evaluate
 from .grid import RadarGrid, doppler_at
 
@@ -21,7 +22,7 @@ _STEPS = 30
 
 
 @compiled
-def solve_time(
+def solve_time(  # noqa: PLR0917
     x: float,
     y: float,
     z: float,
@@ -61,7 +62,7 @@ def solve_time(
 
 
 @compiled
-def _geo2rdr(
+def _geo2rdr(  # noqa: PLR0917
     points: NDArray[np.float64],
     start: float,
     times: NDArray[np.float64],
@@ -159,7 +160,7 @@ def frame_axes(state: NDArray[np.float64], sign: float, out: NDArray[np.float64]
 @compiled
 def angle_guess(state: NDArray[np.float64], perpendicular: float, height: float) -> float:
     """Look angle from nadir on a sphere that touches the ellipsoid below the satellite."""
-    nx, ny, nz, h = normal_and_height(state[0, 0], state[0, 1], state[0, 2])
+    _nx, _ny, _nz, h = normal_and_height(state[0, 0], state[0, 1], state[0, 2])
     s = math.sqrt(state[0, 0] ** 2 + state[0, 1] ** 2 + state[0, 2] ** 2)
     rho = s - h + height
     c = (s * s + perpendicular * perpendicular - rho * rho) / (2.0 * s * perpendicular)
@@ -167,7 +168,7 @@ def angle_guess(state: NDArray[np.float64], perpendicular: float, height: float)
 
 
 @compiled
-def solve_angle(
+def solve_angle(  # noqa: PLR0917
     state: NDArray[np.float64],
     frame: NDArray[np.float64],
     along: float,
@@ -199,7 +200,7 @@ def solve_angle(
 
 
 @compiled
-def _rdr2geo(
+def _rdr2geo(  # noqa: PLR0917
     times_of: NDArray[np.float64],
     ranges: NDArray[np.float64],
     heights: NDArray[np.float64],

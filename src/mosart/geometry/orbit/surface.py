@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mosart.compiled import compiled
-from .ellipsoid import A, E2
+
+from .ellipsoid import E2, A
 
 _PAD = 2
 _DEGREES = 180.0 / math.pi
@@ -57,13 +58,14 @@ def spline_coefficients(
         filled = heights[tuple(nearest)]
     else:
         filled = heights
-    mode = "mirror"
     coefficients = filled
     for axis in range(2):
         if filled.shape[axis] > 1:
-            coefficients = ndimage.spline_filter1d(coefficients, 3, axis=axis, mode=mode)
-    kind = "reflect" if min(filled.shape) > _PAD else "edge"
-    padded = np.pad(coefficients, _PAD, mode=kind)
+            coefficients = ndimage.spline_filter1d(coefficients, 3, axis=axis, mode="mirror")
+    if min(filled.shape) > _PAD:
+        padded = np.pad(coefficients, _PAD, mode="reflect")
+    else:
+        padded = np.pad(coefficients, _PAD, mode="edge")
     return np.ascontiguousarray(padded, dtype=np.float64), hole.astype(np.uint8)
 
 
@@ -148,7 +150,7 @@ def _spline_wide(
 
 
 @compiled
-def sample(
+def sample(  # noqa: PLR0915, PLR0917
     surface: Surface,
     nx: float,
     ny: float,

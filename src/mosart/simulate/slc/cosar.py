@@ -112,7 +112,9 @@ def write_ssc(
     first = element("productInfo/sceneInfo/rangeTime/firstPixel")
     first.text = repr(float(first.text or "") + column * delay_step)
     when = element("productInfo/sceneInfo/start/timeUTC")
-    moment = np.datetime64((when.text or "").rstrip("Z"), "ns") + np.timedelta64(round(row * time_step * 1e9), "ns")
+    moment = np.datetime64((when.text or "").rstrip("Z"), "ns") + np.timedelta64(
+        round(row * time_step * 1e9), "ns"
+    )
     when.text = f"{moment}"[:26] + "Z"
     if shift_orbit is not None:
         for vector in root.iter("stateVec"):
@@ -124,7 +126,11 @@ def write_ssc(
     if start is not None:
         day = f"{moment}"[:10]
         content = content.replace(f"{day}T", f"{start}T")
-    name = annotation.stem if start is None else annotation.stem.replace(f"{moment}"[:10].replace("-", ""), start.replace("-", ""))
+    name = (
+        annotation.stem
+        if start is None
+        else annotation.stem.replace(f"{moment}"[:10].replace("-", ""), start.replace("-", ""))
+    )
     product = folder / name
     (product / "IMAGEDATA").mkdir(parents=True, exist_ok=True)
     (product / f"{name}.xml").write_text(content)

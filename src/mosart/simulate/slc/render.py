@@ -73,7 +73,9 @@ def render_intensity(grid: RadarGrid, ground: Ground, *, workers: int = 1) -> ND
     look /= np.linalg.norm(look, axis=-1, keepdims=True)
     area = np.abs(np.sum(np.cross(along, across) * look, axis=-1))
     pixel = grid.range_step * grid.time_step * np.linalg.norm(velocity, axis=1)[:, None]
-    gamma = 1.0 if ground.reflectivity is None else ground.reflectivity.sample(layers.longitude, layers.latitude)
+    gamma = (
+        1.0 if ground.reflectivity is None else ground.reflectivity.sample(layers.longitude, layers.latitude)
+    )
     # A spline through a rough texture dips below zero beside its peaks.
     intensity = np.asarray(np.maximum(gamma, 0.0) * area / pixel, dtype=np.float64)
     intensity[(layers.mask & int(Flag.SHADOW)) != 0] = 0.0
@@ -82,7 +84,7 @@ def render_intensity(grid: RadarGrid, ground: Ground, *, workers: int = 1) -> ND
 
 
 def _band(n: int, fraction: float) -> NDArray[np.float64]:
-    """A flat spectrum over a fraction of the sampled band, as a mask of unit mean power."""
+    """Return a flat spectrum over a fraction of the sampled band, as a mask of unit mean power."""
     mask = (np.abs(np.fft.fftfreq(n)) <= fraction / 2).astype(np.float64)
     return np.asarray(mask / np.sqrt(mask.mean()))
 
@@ -119,12 +121,12 @@ def make_pixels(
         white = rng.normal(size=shape) + 1j * rng.normal(size=shape)
         # The scene's amplitude multiplies white noise before the band is cut, as focusing does it.
         field = np.fft.ifft2(np.fft.fft2(np.sqrt(clean / 2) * white) * mask)
-        return field.astype(np.complex64)
+        return np.asarray(field, dtype=np.complex64)
     white = rng.normal(size=shape)
     noise = np.fft.ifft2(np.fft.fft2(white) * mask).real
     # Relative variance of the intensity is 1 / looks, of the amplitude a quarter of it.
     amplitude = np.sqrt(clean) * np.maximum(1.0 + noise / (2 * np.sqrt(looks)), 0.0)
-    return amplitude.astype(np.complex64)
+    return np.asarray(amplitude, dtype=np.complex64)
 
 
 def add_targets(

@@ -65,7 +65,7 @@ class SafeTemplate:
         return found
 
     def number(self, path: str) -> float:
-        """A number of the annotation."""
+        """Return a number of the annotation."""
         return float(self._element(path).text or "nan")
 
     def _cut(self, bursts: range) -> None:
@@ -117,7 +117,7 @@ class SafeTemplate:
         count = len(listed) if listed is not None else 0
         if listed is not None and count == 1:
             listed.append(copy.deepcopy(listed[0]))
-        return extract_bursts_metadata(ET.tostring(root), burst_ids=range(count))  # type: ignore[no-any-return]
+        return extract_bursts_metadata(ET.tostring(root), burst_ids=range(count))
 
     def phase_ramp(self, index: int, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
         """TOPS phase of pixels (rows × columns) of a burst, by eos-sar."""
@@ -131,18 +131,22 @@ class SafeTemplate:
         sampler = burst_resample_from_meta(burst, (h, w), np.eye(3), doppler)
         y -= index * burst.lines_per_burst
         # The library counts from the first valid pixel.
-        ramp = sampler.get_phi_ramp_gridded(
+        ramp: Any = sampler.get_phi_ramp_gridded(  # type: ignore[no-untyped-call]
             np.asarray(rows, float) - y, np.asarray(columns, float) - x, (0.0, 0.0)
         )
         return np.asarray(ramp, dtype=np.float64).reshape(len(rows), len(columns))
 
-    def project(self, index: int, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def project(
+        self, index: int, points: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Row and column in a burst of earth-fixed points (n, 3), by eos-sar."""
         from eos.sar.orbit import Orbit
         from eos.sar.range_doppler import iterative_projection
 
         burst = self.metadata()[index]
-        time, distance, _ = iterative_projection(Orbit(burst.state_vectors), *points.T, tol=1e-10)
+        time, distance, _ = iterative_projection(
+            Orbit(burst.state_vectors), points[:, 0], points[:, 1], points[:, 2], tol=1e-10
+        )
         interval = self.number("imageAnnotation/imageInformation/azimuthTimeInterval")
         row = (np.atleast_1d(time) - burst.burst_times[0]) / interval
         column = (np.atleast_1d(distance) * 2 / 299792458.0 - burst.slant_range_time) * burst.range_frequency
@@ -245,7 +249,9 @@ def write_safe(
         ) as image:
             for index, burst in bursts.items():
                 h, w = burst.pixels.shape
-                rounded = (np.round(burst.pixels.real) + 1j * np.round(burst.pixels.imag)).astype(np.complex64)
+                rounded = (np.round(burst.pixels.real) + 1j * np.round(burst.pixels.imag)).astype(
+                    np.complex64
+                )
                 image.write(rounded, 1, window=Window(burst.column, index * per_burst + burst.row, w, h))
     return safe
 
