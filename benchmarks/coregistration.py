@@ -20,7 +20,8 @@ from affine import Affine
 
 from mosart.geometry.orbit import coverage
 from mosart.simulate.slc import Burst, SafeTemplate, write_safe
-from mosart.slc.coregister import prepare, reference_geometry, resample
+from mosart.slc.coregister import prepare
+from mosart.slc.resampling import reference_geometry, resample
 from mosart.slc.residual import measure
 from mosart.slc.sensors import open_product
 

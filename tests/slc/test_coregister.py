@@ -15,8 +15,9 @@ from mosart.errors import InputError
 from mosart.geometry.orbit import RadarGrid, geo2rdr, make_dem
 from mosart.simulate.slc import Ground, PointTargets, add_targets, make_pixels, render_intensity, write_rslc
 from mosart.slc import kernels
-from mosart.slc.coregister import align, copy_pixels, prepare, reference_geometry, resample
+from mosart.slc.coregister import align, prepare
 from mosart.slc.product import Product
+from mosart.slc.resampling import copy_pixels, reference_geometry, resample
 from mosart.slc.residual import measure
 from mosart.slc.sensors import open_product
 

@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from mosart.simulate.slc import Ground
-from mosart.slc.coregister import align, copy_pixels, prepare, reference_geometry, resample
+from mosart.slc.coregister import align, prepare
+from mosart.slc.resampling import copy_pixels, reference_geometry, resample
 from mosart.slc.sensors import open_product
 from mosart.workflow.coregister import coregister_products
 

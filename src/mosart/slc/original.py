@@ -85,7 +85,7 @@ def _check_same(file: Any, result: Coregistered, output: Path) -> None:
         )
 
 
-def coregistration_bursts(
+def coregistration_bursts(  # noqa: PLR0912
     bursts_list: AnyPath, output: AnyPath = "projections.h5", index: int = 1, *, workers: int = 1
 ) -> list[str]:
     """Coregister Sentinel-1 bursts and write the original's flat HDF5.
