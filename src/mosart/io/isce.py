@@ -9,7 +9,7 @@ import uuid
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ _KINDS = {
 _CHUNK_BYTES = 16_000_000
 
 
+#: Warning filters belong to the process, and rasters are opened by threads.
+_OPENING = threading.Lock()
+
+
 @dataclass(frozen=True)
 class _Vrt:
     """A raster that exists as a VRT alone, read by windows."""
@@ -51,12 +55,11 @@ class _Vrt:
     dtype: np.dtype[Any]
     band: int
     ndim: int = 2
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:
         rows, columns = (range(n)[k] for n, k in zip(self.shape, key))
         window = Window(columns.start, rows.start, len(columns), len(rows))
-        with self._lock, warnings.catch_warnings():
+        with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             try:
                 with rasterio.open(self.path) as source:

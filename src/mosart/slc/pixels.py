@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,9 @@ from rasterio.windows import Window
 from mosart.errors import InputError
 
 from .product import Box
+
+
+_OPENING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,10 @@ class RasterPixels:
     _local: threading.local = field(default_factory=threading.local, repr=False, compare=False)
 
     def _handle(self) -> Any:
-        import warnings
-
         handle = getattr(self._local, "handle", None)
         if handle is None:
-            with warnings.catch_warnings():
+            # Filters belong to the process: two threads that change them at once lose one's change.
+            with _OPENING, warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 handle = rasterio.open(self.name)
             self._local.handle = handle

@@ -187,7 +187,7 @@ def copy_pixels(product: Product, scene: Scene, out: NDArray[np.float32], *, wor
 
 
 def noise_floor(product: Product, scene: Scene) -> NDArray[np.float32]:
-    """Noise of the intensity by range column, mean over the scene's rows; NaN where not known."""
+    """Noise of the intensity by range column, mean over the bursts' lines; NaN where not known."""
     total = np.zeros(scene.grid.columns)
     rows = 0
     for first, last, name in scene.owners:
@@ -195,10 +195,11 @@ def noise_floor(product: Product, scene: Scene) -> NDArray[np.float32]:
         if segment.noise is None:
             return np.full(scene.grid.columns, np.nan, dtype=np.float32)
         distance = scene.grid.first_range + np.arange(scene.grid.columns) * scene.grid.range_step
-        column = (distance - segment.grid.first_range) / segment.grid.range_step
-        start = (scene.grid.first_time - segment.grid.first_time) / segment.grid.time_step
-        # Another date's clock differs: only lines of the burst itself are meant.
-        lines = np.clip(np.linspace(start + first, start + last - 1, 7), 0, segment.grid.rows - 1)
+        column: NDArray[np.float64] = np.asarray(
+            (distance - segment.grid.first_range) / segment.grid.range_step, dtype=np.float64
+        )
+        # The noise's lines are those of the burst: other dates count their lines from other moments.
+        lines = np.linspace(float(segment.valid[0]), float(segment.valid[1] - 1), 7)
         total += segment.noise.at(lines, column).mean(axis=0) * (last - first)
         rows += last - first
     return (total / max(rows, 1)).astype(np.float32)
