@@ -60,6 +60,23 @@ def test_help_does_not_wait_for_the_numerics() -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root can become another user")
+def test_a_user_without_a_home_or_a_passwd_entry_imports_and_compiles(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    done = run(
+        # The libraries first: the other user may not be able to read them where they are.
+        "import os, sys, mosart.workflow.run, mosart.lsquares\n"
+        "for name in [n for n in sys.modules if n.startswith('mosart')]: del sys.modules[name]\n"
+        f"os.chdir({str(tmp_path)!r}); os.environ.pop('HOME', None)\n"
+        "os.setgid(54321); os.setuid(54321); sys.dont_write_bytecode = True\n"
+        "import numpy, mosart\n"
+        "from mosart.gaps import range_gradient\n"
+        "print(range_gradient(numpy.arange(12.0).reshape(3, 4)).tolist())"
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a user without a home, as POSIX has it")
 def test_importing_and_compiling_work_without_a_place_for_a_cache(tmp_path: Path) -> None:
     """Read-only site-packages and no home: nothing can be kept, and everything works."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -94,18 +95,17 @@ def find_lonlat(dataset: xr.Dataset, lonlat: Sequence[float]) -> PixelBox:
     west, south, east, north = _check_lonlat(lonlat)
     width = east - west if east > west and east - west >= 360 else (east - west) % 360
     longitude, latitude = dataset["longitude"], dataset["latitude"]
-    step = longitude.chunks[0][0] if longitude.chunks else max(1, 4_000_000 // longitude.shape[1])
     in_row = np.zeros(longitude.shape[0], dtype=bool)
     in_column = np.zeros(longitude.shape[1], dtype=bool)
     outline: list[NDArray[np.float64]] = []
-    for start in range(0, longitude.shape[0], step):
-        rows = {"azimuth": slice(start, start + step)}
+    for start, stop in _row_blocks(longitude):
+        rows = {"azimuth": slice(start, stop)}
         lat = np.asarray(latitude.isel(rows).values, dtype=np.float64)
         # Degrees east of the box's west edge, so that no box and no image has a seam in it.
         lon = np.asarray(longitude.isel(rows).values, dtype=np.float64) - west
         lon = np.mod(lon + ROUNDING, 360) - ROUNDING
         inside = (lon <= width + ROUNDING) & (lat >= south - ROUNDING) & (lat <= north + ROUNDING)
-        in_row[start : start + step] = inside.any(axis=1)
+        in_row[start:stop] = inside.any(axis=1)
         in_column |= inside.any(axis=0)
         outline.append(_row_ends(lon, lat))
     if not in_row.any():
@@ -123,6 +123,16 @@ def find_lonlat(dataset: xr.Dataset, lonlat: Sequence[float]) -> PixelBox:
         )
     ys, xs = np.flatnonzero(in_row), np.flatnonzero(in_column)
     return PixelBox(int(xs[0]), int(xs[-1]) + 1, int(ys[0]), int(ys[-1]) + 1)
+
+
+def _row_blocks(plane: xr.DataArray) -> Iterator[tuple[int, int]]:
+    """Rows where the blocks of a lazy plane begin and end, or blocks of 32 MB."""
+    rows, columns = plane.shape
+    if plane.chunks is not None:
+        edges = [0, *np.cumsum(plane.chunks[0]).tolist()]
+    else:
+        edges = [*range(0, rows, max(1, 4_000_000 // columns)), rows]
+    return pairwise(edges)
 
 
 def _check_lonlat(lonlat: Sequence[float]) -> tuple[float, float, float, float]:

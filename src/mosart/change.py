@@ -234,14 +234,15 @@ class ElevationChange:
     ) -> Correlation:
         positive = np.where(std > 0, std, np.nan)  # type: ignore[operator]
         with np.errstate(invalid="ignore"):
-            errors = np.asarray(change / positive)
+            errors = np.asarray(change / np.asarray(positive, dtype=change.dtype))
         if "stable" in self.dataset:
             stable = self.dataset["stable"].values.astype(bool)
         else:
-            stable = np.abs(errors) <= 3.0
+            with np.errstate(invalid="ignore"):
+                stable = (errors <= 3.0) & (errors >= -3.0)
             if exclude is not None:
                 stable &= ~exclude
-        errors = np.where(stable, errors, np.nan)
+        errors[~stable] = np.nan  # in place: an image may be large
         measured = measure_correlation(errors)
         if measured.pixels == 0 and np.any(std > 0):  # type: ignore[operator]
             logger.warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -27,6 +28,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
+        Path.home()  # without one numba would keep its cache in a folder named ~, wherever the user is
         return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))
     except RuntimeError:  # no place for a cache: read-only site-packages and no home
         return cast("Callable[P, R]", numba.njit(**options)(function))

@@ -98,8 +98,9 @@ def measure_correlation(errors: Floats) -> Correlation:
     pixels = int(valid.sum())
     if pixels < _PAIRS:
         return FULLY_CORRELATED
-    filled = np.where(valid, np.clip(errors, -_CLIP, _CLIP), 0.0)
-    variance = float(np.square(filled).sum() / pixels)
+    filled = np.clip(errors, -_CLIP, _CLIP)
+    filled[~valid] = 0.0
+    variance = float(np.vdot(filled, filled) / pixels)
     if variance == 0.0:
         return Correlation(np.array([1.0, 0.0]), np.array([1.0, 0.0]), 1.0, pixels)
     along = [_autocorrelation(_lines(filled, axis), _lines(valid, axis)) for axis in (0, 1)]

@@ -62,11 +62,16 @@ def fill_gaps(image: NDArray[Any], fill: float) -> NDArray[np.float64]:
     ndarray (azimuth, range)
         float64 without NaN (unless `fill` is).
     """
-    filled = np.array(image, dtype=np.float64)
-    for j in np.flatnonzero(~np.isfinite(filled).all(axis=1)):
-        if bridge(filled[j]) == 0:
-            filled[j] = fill
+    filled = np.array(image, dtype=np.float64, order="C")
+    _bridge_rows(filled, float(fill))
     return filled
+
+
+@compiled
+def _bridge_rows(image: NDArray[np.float64], fill: float) -> None:
+    for j in range(image.shape[0]):
+        if bridge(image[j]) == 0:
+            image[j, :] = fill
 
 
 def range_gradient(height: NDArray[Any]) -> NDArray[Any]:

@@ -43,4 +43,4 @@ def withheld(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     ndarray of bool
         Same shape.
     """
-    return (mask & np.uint8(WITHHELD)) != 0
+    return np.asarray((mask & np.uint8(WITHHELD)) != 0)

@@ -9,7 +9,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mosart
@@ -304,7 +304,7 @@ def test_one_row_and_one_date(scene: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("method", ["rowwise", "rowwise-intensity"])
 @pytest.mark.parametrize("weights", ["unit", "robust"])
 def test_tiles_equal_the_whole(method: str, weights: str) -> None:
-    simulation = collapse(shape=(70, 180), before=2, after=1)
+    simulation = collapse(shape=(45, 120), before=2, after=1)
     data = flag_visibility(simulation.stack, simulation.frame).dataset.copy(deep=True)
     data["amplitude"].values[1, 20:23, 50:60] = np.nan
     stack = Stack(data)
@@ -314,8 +314,8 @@ def test_tiles_equal_the_whole(method: str, weights: str) -> None:
             stack, method, frame=simulation.frame, despeckle="nlm", weights=weights, tile_rows=rows
         ).dataset
 
-    whole = invert(70)
-    for rows in (1, 13, 32):
+    whole = invert(45)
+    for rows in (1, 13, 32) if weights == "unit" else (13,):
         tiled = invert(rows)
         for name in ("elevation_change", "elevation_change_slant", "elevation", "elevation_change_std"):
             np.testing.assert_allclose(tiled[name].values, whole[name].values, rtol=0, atol=1e-6)
@@ -332,7 +332,7 @@ def test_large_results_stay_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(
         lazy.dataset["elevation_change"].values, kept.dataset["elevation_change"].values, rtol=0, atol=1e-6
     )
-    assert "sample of 128 of 200 rows" in lazy.dataset.attrs["stable_area"]
+    assert "sample of 56 of 200 rows" in lazy.dataset.attrs["stable_area"]
     ratio = lazy.dataset["elevation_change_std"].values[1:] / kept.dataset["elevation_change_std"].values[1:]
     assert np.all(np.abs(np.log(ratio)) < np.log(1.5))
 
@@ -356,6 +356,7 @@ def test_noise_does_not_spread_nan() -> None:
     assert np.isfinite(result["elevation_change"].values).mean() > 0.97
 
 
+@settings(max_examples=8)
 @given(gain=st.floats(1e-3, 1e4), level=st.floats(-50.0, 3000.0))
 def test_unit_of_the_amplitude_does_not_matter(scene: Callable[..., Any], gain: float, level: float) -> None:
     made = scene(rows=2, columns=200)

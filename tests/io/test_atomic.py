@@ -138,7 +138,8 @@ def test_killed_at_random_a_file_is_whole_or_absent(flat_file: FlatFile, tmp_pat
 
 
 LIMITED = """
-import resource, sys
+import logging, resource, sys
+logging.disable()
 from mosart.errors import InputError
 from mosart.io import open_stack, netcdf, zarr, flat
 stack = open_stack(sys.argv[1])

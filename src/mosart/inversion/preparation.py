@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 DESPECKLE = ("none", "nlm")
 
 #: Pixels of an image that its median and looks are measured on, about.
-SAMPLE = 4_000_000
+SAMPLE = 2_000_000
 
 #: Rows of each block of the sample: enough for windows, few enough to spread over the image.
-SAMPLE_ROWS = 32
+SAMPLE_ROWS = 8
 
 
 def despeckled(stack: Stack, despeckle: str = "nlm") -> Any:

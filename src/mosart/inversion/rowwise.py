@@ -43,7 +43,7 @@ TILE_BYTES = (30_000_000, 200_000_000)
 KEPT_BYTES = 256_000_000
 
 #: Rows of each block, and number of blocks, on which the spread of a result that stays lazy is measured.
-SAMPLE_ROWS, SAMPLE_BLOCKS = 16, 8
+SAMPLE_ROWS, SAMPLE_BLOCKS = 8, 8
 
 #: Attributes of the variables.
 ATTRS: dict[str, dict[str, Any]] = {
@@ -119,15 +119,17 @@ def _invert(
         **_geometry(options, stack.shape[2]),
     )
     records = _records(stack, plan, weights, options)
+    quantity = records.dtype.names[0]  # the change at the fixed ground position, where there is one
     data = _dataset(stack, reference, entries, options)
     stable = options.stable
     if records.size * records.dtype.itemsize <= KEPT_BYTES:
         kept = records.compute()
-        std, stable, where = _spread(kept, stable, options)
+        std, stable, where = _spread(kept[quantity], stable, options)
         fields = {name: np.ascontiguousarray(kept[name]) for name in kept.dtype.names}
     else:
-        rows = _sample_rows(stack.shape[1])
-        sample = np.concatenate(da.compute(*(records[:, r] for r in rows)), axis=1)
+        rows = _sample_rows(records.chunks[1])
+        # One block after the other: together they would hold all their images at once.
+        sample = np.concatenate([records[quantity][:, r].compute() for r in rows], axis=1)
         part = None if stable is None else np.concatenate([stable[r] for r in rows])
         std, _, where = _spread(sample, part, options)
         where += f", on a sample of {sample.shape[1]} of {stack.shape[1]} rows"
@@ -221,25 +223,24 @@ def _records(stack: Stack, plan: Plan, weights: NDArray[np.float64] | None, opti
     )
 
 
-def _sample_rows(rows: int) -> list[slice]:
-    """Blocks of rows spread over the image."""
-    starts = np.linspace(0, max(0, rows - SAMPLE_ROWS), SAMPLE_BLOCKS).astype(int)
-    return [slice(int(start), int(start) + SAMPLE_ROWS) for start in np.unique(starts)]
+def _sample_rows(tiles: tuple[int, ...]) -> list[slice]:
+    """Take the first rows of tiles spread over the image: so no tile is computed for a few rows of it."""
+    starts = np.concatenate([[0], np.cumsum(tiles)[:-1]])
+    chosen = np.unique(np.linspace(0, len(tiles) - 1, SAMPLE_BLOCKS).astype(int))
+    return [slice(int(starts[k]), int(starts[k]) + min(SAMPLE_ROWS, tiles[k])) for k in chosen]
 
 
 def _spread(
-    records: NDArray[np.void], stable: NDArray[np.bool_] | None, options: Options
+    change: NDArray[Any], stable: NDArray[np.bool_] | None, options: Options
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
     """Measure the standard error of every entry; also the stable ground, and a text that says which."""
-    names = records.dtype.names or ()
-    change = records["elevation_change" if "elevation_change" in names else "elevation_change_slant"]
     if stable is None:
         stable = find_stable(change)
         where = f"found away from change: {int(stable.sum())} pixels"
     else:
         where = f"{options.stable_name}: {int(stable.sum())} pixels"
-        if isinstance(options.weights, str) and options.weights == "stable":
-            where += ", on which the rows were fitted too: the spread is a lower bound"
+    if isinstance(options.weights, str) and options.weights != "unit":
+        where += ", on which the rows were fitted too: the spread is a lower bound"
     std = spread(change, stable)
     if np.isnan(std).any():
         logger.warning("no stable ground has a value on some dates: their standard error is not known (NaN)")

@@ -39,26 +39,34 @@ def substitute_water(
     where there are none either, over the dry pixels nearest to flat. NaN takes no part.
     """
     result = np.array(amplitude, dtype=np.float64)
-    for j in np.flatnonzero(water.any(axis=1)):
-        value = _flat_echo(result[j], np.abs(np.asarray(gradient[j], dtype=np.float64)), water[j])
-        if np.isfinite(value):
-            result[j, water[j]] = value
+    rows = np.flatnonzero(water.any(axis=1))
+    steep = np.abs(np.asarray(gradient, dtype=np.float64)[rows])
+    dry = np.isfinite(steep) & np.isfinite(result[rows]) & ~water[rows]
+    limit = _quantile(steep, np.isfinite(steep), FLATTEST)[:, None]
+    flat = dry & (steep < FLAT)
+    chosen = dry & (steep < limit)
+    chosen = np.where(chosen.any(axis=1, keepdims=True), chosen, flat)
+    near = dry & (steep <= _quantile(steep, dry, FLATTEST)[:, None])
+    chosen = np.where(chosen.any(axis=1, keepdims=True), chosen, near)
+    # Steep all along: the original leaves such a row alone.
+    chosen &= flat.any(axis=1, keepdims=True) | ~(limit > 0.0)
+    value = _quantile(result[rows], chosen, 50.0)
+    replaced = water[rows] & np.isfinite(value)[:, None]
+    result[rows] = np.where(replaced, value[:, None], result[rows])
     return result
 
 
-def _flat_echo(row: NDArray[np.float64], steep: NDArray[np.float64], water: NDArray[np.bool_]) -> float:
-    """Amplitude that flat dry ground has in a row; NaN for "leave the row as it is"."""
-    known = np.isfinite(steep)
-    dry = known & np.isfinite(row) & ~water
-    if not dry.any():
-        return float("nan")
-    limit = float(np.percentile(steep[known], FLATTEST))
-    flat = dry & (steep < FLAT)
-    flattest = dry & (steep < limit)
-    if not flat.any() and limit > 0.0:
-        return float("nan")  # steep all along: the original leaves such a row alone
-    if not flattest.any():
-        flattest = flat
-    if not flattest.any():
-        flattest = dry & (steep <= np.percentile(steep[dry], FLATTEST))
-    return float(np.median(row[flattest]))
+def _quantile(
+    values: NDArray[np.float64], chosen: NDArray[np.bool_], percentile: float
+) -> NDArray[np.float64]:
+    """Percentile of the chosen values of every row, between neighbours linearly; NaN where there are none."""
+    ordered = np.sort(np.where(chosen, values, np.inf), axis=1)
+    count = chosen.sum(axis=1)
+    place = percentile / 100.0 * np.maximum(count - 1, 0)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    row = np.arange(values.shape[0])
+    low, high = ordered[row, below], ordered[row, above]
+    with np.errstate(invalid="ignore"):  # infinite less infinite, in rows that have none
+        quantile = low + (high - low) * (place - below)
+    return np.where(count > 0, quantile, np.nan)

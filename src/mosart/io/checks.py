@@ -174,8 +174,9 @@ def check_geometry(stack: Stack, path: Path) -> None:
     if not stack.has_lonlat or rows < 3 or columns < 3:
         return
     chosen = np.unique(np.linspace(0, rows - 1, SAMPLED_ROWS).astype(int))
-    sample = stack.dataset[["longitude", "latitude", "height"]].isel(azimuth=chosen).compute()
-    lon, lat, height = (sample[name].values for name in ("longitude", "latitude", "height"))
+    planes = [stack.dataset[name].data for name in ("longitude", "latitude", "height")]
+    # Row by row, as slices: of those, unlike of a list, no more is read than is asked for.
+    lon, lat, height = compute(*(da.concatenate([plane[i : i + 1] for i in chosen]) for plane in planes))
     if not np.isfinite(lon).any() or not np.isfinite(height).any():
         return
     if np.nanmax(height) - np.nanmin(height) <= 1.0:

@@ -26,8 +26,8 @@ from .stream import Progress, block_edges
 MASK_NODATA = 255
 #: Files written side by side, so that what the dates share is computed once.
 TOGETHER = 64
-#: Rows of cells handed over at a time where nothing is lazy.
-ROWS = 512
+#: Memory for GDAL's blocks, megabytes.
+CACHE_MB = 64
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,8 @@ def _part_of(progress: Progress | None, number: int, parts: int) -> Callable[[in
 def _write(layers: Sequence[_Layer], progress: Progress | None) -> None:
     """Write files side by side: first as plain tiled files by rows of blocks, then each as a COG."""
     with ExitStack() as stack:
+        # GDAL would take a twentieth of the machine's memory for its cache.
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
         finals = [stack.enter_context(atomic_path(layer.path)) for layer in layers]
         drafts = [stack.enter_context(_draft(final.with_name(final.name + ".draft.tif"))) for final in finals]
         with ExitStack() as opened:
@@ -159,16 +161,16 @@ def _write(layers: Sequence[_Layer], progress: Progress | None) -> None:
             _fill(files, [layer.array for layer in layers], progress)
         for draft, final, layer in zip(drafts, finals, layers, strict=True):
             whole = layer.array.dtype.kind != "f"
-            with rasterio.Env(GDAL_CACHEMAX=64):
-                rasterio.shutil.copy(
-                    draft,
-                    final,
-                    driver="COG",
-                    COMPRESS="DEFLATE",
-                    PREDICTOR="NO" if whole else "YES",
-                    OVERVIEW_RESAMPLING="MODE" if whole else "AVERAGE",
-                    BIGTIFF="IF_SAFER",
-                )
+            rasterio.shutil.copy(
+                draft,
+                final,
+                driver="COG",
+                COMPRESS="DEFLATE",
+                PREDICTOR="NO" if whole else "YES",
+                OVERVIEW_RESAMPLING="MODE" if whole else "AVERAGE",
+                BIGTIFF="IF_SAFER",
+            )
+            draft.unlink()
 
 
 def _fill(files: Sequence[Any], arrays: Sequence[xr.DataArray], progress: Progress | None) -> None:

@@ -67,8 +67,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     path : path-like
         The file.
     """
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": "MoSARt"})
+        # Not `savefig`, which draws everything once more to lay it out.
+        canvas.print_png(temporary, metadata={"Software": "MoSARt"})  # type: ignore[no-untyped-call]
 
 
 def show(axes: Axes, image: Floats, view: View, **style: Any) -> Any:
@@ -100,8 +103,9 @@ def show(axes: Axes, image: Floats, view: View, **style: Any) -> Any:
 
 
 def colour_bar(figure: Figure, drawn: Any, axes: Sequence[Axes], text: str, **style: Any) -> None:
-    """Add a colour bar beside pictures."""
-    bar = figure.colorbar(drawn, ax=list(axes), **({"shrink": 0.8, "pad": 0.02, "aspect": 30} | style))
+    """Add a colour bar beside pictures, at most five inches long."""
+    shrink = min(0.8, 5.0 / figure.get_figheight())
+    bar = figure.colorbar(drawn, ax=list(axes), **({"shrink": shrink, "pad": 0.02, "aspect": 30} | style))
     bar.ax.tick_params(labelsize=7)
     bar.set_label(text, fontsize=8)
 

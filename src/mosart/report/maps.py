@@ -229,7 +229,6 @@ def change_figures(
             list(grid.flat),
             "elevation change (m): red rose, blue sank",
             extend="both",
-            shrink=0.8 if rows < 3 else 0.5,
         )
         part = f" (page {number} of {len(pages)})" if len(pages) > 1 else ""
         figure.suptitle(title + part, fontsize=10)
@@ -335,7 +334,7 @@ def _single(view: View) -> tuple[float, float]:
 
 def _columns(count: int, view: View) -> int:
     """Columns of a page: as many as make the pictures large."""
-    most = 2 if view.shape < 0.5 else 3 if view.shape < 0.8 else 4
+    most = 2 if view.shape < 0.5 else 3 if view.shape < 0.8 else 4 if view.shape < 1.6 else 6
     return min(count, most)
 
 

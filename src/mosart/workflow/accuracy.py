@@ -6,8 +6,8 @@ from __future__ import annotations
 ZONE = 0.1
 
 #: Measured on simulated craters that collapse (docs/method.md): three images before against three after,
-#: unit weights, non-local means; the share of the change that the error is where the ground changed, the share
-#: of the volume that is found, the error in metres where nothing changed. Extremes of twelve scenes.
+#: unit weights, non-local means; the share of the change that the error is where the ground changed, the
+#: share of the volume that is found, the error in metres where nothing changed. Extremes of twelve scenes.
 MEASURED = {
     "rowwise": ((0.46, 0.73), (0.29, 0.71), (2.1, 4.6)),
     "rowwise-intensity": ((0.40, 0.90), (0.34, 0.84), (2.7, 5.5)),

@@ -159,7 +159,7 @@ def prepare(config: Config, talk: Talk) -> Plan:
         stable=stable,
         weights=weights,
         found=found,
-        memory=estimate(stack.shape, len(entries), config, workers, has_frame=frame is not None),
+        memory=estimate(stack.shape, len(entries), mapped=stack.has_lonlat and frame is not None),
         workers=workers,
         inputs=inputs,
     )

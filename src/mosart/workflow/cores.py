@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 import dask
 from dask.system import cpu_count
-
-logger = logging.getLogger(__name__)
+from threadpoolctl import threadpool_limits
 
 #: Variables that the linear-algebra libraries read when they are loaded.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -58,18 +55,6 @@ def working_threads(workers: int | None) -> Iterator[int]:
     count = workers or available_cores()
     with (
         dask.config.set(scheduler="threads" if count > 1 else "synchronous", num_workers=count),
-        _one_blas_thread(),
+        threadpool_limits(limits=1),
     ):
         yield count
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    try:
-        threadpool_limits = import_module("threadpoolctl").threadpool_limits
-    except ImportError:  # the command line has set the variables; in a script they are the user's
-        logger.debug("threadpoolctl is not installed: BLAS threads are as the environment sets them")
-        yield
-        return
-    with threadpool_limits(limits=1):
-        yield

@@ -14,6 +14,8 @@ from dask.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from .memory import give_back
+
 Advance = Callable[[int, int], None]
 
 _LABELS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "error: "}
@@ -72,6 +74,7 @@ class Talk:
         with Progress(*columns, console=self.console, transient=True, disable=disabled) as bars:
             task = bars.add_task(title, total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total)
+        give_back()
         logger.info("%s: %.1f s", title, time.monotonic() - began)
 
 

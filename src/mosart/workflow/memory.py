@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from dataclasses import dataclass
 
 import psutil
 
-from .config import Config
-
 logger = logging.getLogger(__name__)
 
-#: The interpreter with all libraries loaded, bytes.
+#: The interpreter with all libraries loaded and all kernels compiled, bytes (measured).
 LIBRARIES = 450e6
 
 
@@ -35,15 +34,13 @@ class Estimate:
         free = psutil.virtual_memory().available
         if self.peak > free:
             logger.warning(
-                "the run takes about %.1f GiB of memory, %.1f GiB are free: give fewer `workers`, or a `crop`",
+                "the run takes about %.1f GiB of memory, %.1f GiB are free: give fewer `workers` or a `crop`",
                 self.peak / 2**30,
                 free / 2**30,
             )
 
 
-def estimate(
-    shape: tuple[int, int, int], entries: int, config: Config, workers: int, *, has_frame: bool
-) -> Estimate:
+def estimate(shape: tuple[int, int, int], entries: int, *, mapped: bool) -> Estimate:
     """Estimate what a run will take.
 
     Parameters
@@ -52,20 +49,22 @@ def estimate(
         Dates, azimuth rows, range pixels.
     entries : int
         Entries of the result.
-    config : Config
-        For the despeckling and the map.
-    workers : int
-        Threads.
-    has_frame : bool
-        Whether the geometry is known, and so a second change and a map are made.
+    mapped : bool
+        Whether a map is made too.
 
     Returns
     -------
     Estimate
     """
-    dates, rows, columns = shape
+    _dates, rows, columns = shape
     pixels = rows * columns
-    peak = LIBRARIES
-    per_entry = (4 + 4 + 4 + 1) if has_frame else (4 + 4 + 1)
-    disk = pixels * (entries * per_entry * (2 if has_frame else 1) + 24)
-    return Estimate(peak=peak, disk=disk)
+    disk = pixels * (entries * 13 + 24) * (2 if mapped else 1)
+    return Estimate(peak=LIBRARIES, disk=disk)
+
+
+def give_back() -> None:
+    """Return to the system what a step has freed, where the C library keeps it otherwise (glibc does)."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library: it has its own ways
+        return

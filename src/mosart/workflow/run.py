@@ -21,7 +21,7 @@ from .config import Config
 from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
-from .log import Talk, recorded
+from .log import Talk, dask_progress, recorded
 from .products import draw_figures, write_map, write_tables
 from .provenance import CITATION, sha256, software_version, total_bytes
 
@@ -120,8 +120,10 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
     with folder.staging() as stage:
         hashes = _hashes(plan, talk)
         provenance = _provenance(plan, hashes)
-        change = _invert(plan)
-        with talk.progress("inverting, row by row") as advance:
+        # A small result is computed here, a large one while it is written.
+        with talk.progress("inverting, row by row") as advance, dask_progress(advance):
+            change = _invert(plan)
+        with talk.progress("writing the result") as advance:
             write_dataset(change.dataset.assign_attrs(provenance), stage / "radar.nc", progress=advance)
         stored = ElevationChange(open_dataset(stage / "radar.nc"))
         try:
