@@ -191,6 +191,7 @@ def stripmap(tmp_path: Path) -> Callable[..., tuple[Path, Path, Path, np.ndarray
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "doppler"), [("left", 0.0), ("right", 420.0)])
 def test_stripmap_pair(stripmap: Callable, side: str, doppler: float) -> None:
     """Left and right looking; pixels whose spectrum lies around a Doppler centroid."""
@@ -221,6 +222,7 @@ def test_stripmap_pair(stripmap: Callable, side: str, doppler: float) -> None:
     assert rms[1] < 0.02
 
 
+@pytest.mark.slow
 def test_bad_dates_are_left_out_and_the_run_goes_on(stripmap: Callable, tmp_path: Path) -> None:
     from mosart.slc.coregister import coregister
 
@@ -258,6 +260,7 @@ def test_bad_dates_are_left_out_and_the_run_goes_on(stripmap: Callable, tmp_path
     assert stack.dataset.attrs["look_direction"] == "right"
 
 
+@pytest.mark.slow
 def test_grid_date_and_crop(stripmap: Callable) -> None:
     first, second, dem_path, _, _ = stripmap("right")
     products = [open_product(p) for p in (first, second)]

@@ -367,3 +367,15 @@ def test_orbit_files(
         caplog.clear()
         assert open_product(safe, orbits=[bad]).orbit_source == "annotation"
         assert bad.name in caplog.text
+
+
+def test_without_the_extra(products: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentinel-1 says how to get the extra; formats that do not need it still open."""
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "eos" else find(n, *a))
+    with pytest.raises(InputError, match=r"mosart\[slc\]"):
+        open_product(products["safe"][0])
+    assert open_product(products["nisar"][0]).polarization == "HH"
+    assert open_product(products["terrasarx"][0]).polarization == "HH"

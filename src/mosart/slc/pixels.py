@@ -17,7 +17,6 @@ from mosart.errors import InputError
 
 from .product import Box
 
-
 _OPENING = threading.Lock()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from mosart.errors import InputError
@@ -37,7 +39,10 @@ def scratch(beside: Path) -> Iterator[Callable[[tuple[int, ...], Any, str], NDAr
     callable
         ``allocate(shape, dtype, name)``.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f".{beside.name}.", suffix=".scratch", dir=beside.parent))
+    _remove_stale(beside)
+    folder = Path(
+        tempfile.mkdtemp(prefix=f".{beside.name}.{os.getpid()}.", suffix=".scratch", dir=beside.parent)
+    )
     try:
 
         def allocate(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any]:
@@ -51,6 +56,14 @@ def scratch(beside: Path) -> Iterator[Callable[[tuple[int, ...], Any, str], NDAr
         yield allocate
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(beside: Path) -> None:
+    """Remove the scratch of earlier runs for this output that were killed."""
+    for folder in beside.parent.glob(f".{beside.name}.*.scratch"):
+        owner = folder.name.removeprefix(f".{beside.name}.").split(".")[0]
+        if owner.isdigit() and len(owner) < 10 and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_products(
