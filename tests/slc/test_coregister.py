@@ -312,3 +312,33 @@ def test_residual_ignores_the_changed_part() -> None:
     assert found.azimuth_std < 0.25
     nothing = measure(a, rng.normal(size=a.shape).astype(np.float32) ** 2)
     assert not nothing.measured or not nothing.significant
+
+
+def test_resampling_keeps_the_looks() -> None:
+    """Equivalent number of looks within 2 %, at a shift of nearly half a pixel in both directions."""
+    rng = np.random.default_rng(4)
+    for band in ((0.67, 0.67), (0.77, 0.9)):
+        pixels = make_pixels(np.ones((700, 700)), band, rng)
+        rows, columns = np.mgrid[20:680, 20:680].astype(float)
+        weights = [kernels.choose(b)[0].astype(np.float32) for b in band]
+        out = np.zeros(rows.shape, np.complex64)
+        filled = np.zeros(rows.shape, np.uint8)
+        kernels.interpolate(
+            pixels,
+            0,
+            0,
+            np.array([0, 700, 0, 700]),
+            rows + 0.47,
+            columns + 0.53,
+            *weights,
+            kernels.STEPS,
+            out,
+            filled,
+        )
+        assert filled.all()
+        looks = []
+        for image in (pixels[20:680, 20:680], out):
+            intensity = np.abs(image.astype(complex)) ** 2
+            looks.append(intensity.mean() ** 2 / intensity.var())
+            assert intensity.mean() == pytest.approx(1.0, abs=0.02)
+        assert looks[1] == pytest.approx(looks[0], rel=0.02)
