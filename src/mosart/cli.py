@@ -275,10 +275,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 done; 2 wrong usage or refused input, with nothing written; 1 failed on the way; 130 and
         143 stopped by the user or the system.
     """
-    # One thread of a linear-algebra library in each of our own; they read this when numpy is loaded.
-    if "numpy" not in sys.modules:
-        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
-            os.environ[name] = "1"
     words = join_numbers(sys.argv[1:] if arguments is None else arguments)
     try:
         _stop_on_sigterm()

@@ -10,9 +10,6 @@ import dask
 from dask.system import cpu_count
 from threadpoolctl import threadpool_limits
 
-#: Variables that the linear-algebra libraries read when they are loaded.
-BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
 
 def available_cores() -> int:
     """Count the cores that this process may use: its affinity and its control group's quota count.
@@ -28,19 +25,11 @@ def available_cores() -> int:
     return max(1, cores)
 
 
-def single_blas_thread() -> None:
-    """Ask the linear-algebra libraries for one thread each; of use only before numpy is loaded.
-
-    Our own threads work on tiles: a library that starts as many again for each of them makes them all
-    slower. Called by the command line alone, since it changes the process's environment.
-    """
-    for name in BLAS_VARIABLES:
-        os.environ[name] = "1"
-
-
 @contextmanager
 def working_threads(workers: int | None) -> Iterator[int]:
     """Run dask on threads, with one thread of a linear-algebra library in each, inside a ``with`` block.
+
+    A library that starts as many threads again for each of ours makes them all slower.
 
     Parameters
     ----------
