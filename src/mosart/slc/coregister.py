@@ -165,6 +165,7 @@ def coregister(
     grid_date: dt.date | None = None,
     crop: LonLat | None = None,
     dem_datum: str | float | None = None,
+    exclude: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]] | None = None,
     workers: int = 1,
     allocate: Allocate = in_memory,
     progress: Callable[[str], None] | None = None,
@@ -175,6 +176,8 @@ def coregister(
     ----------
     products, dem_paths, grid_date, crop, dem_datum
         See :func:`prepare`.
+    exclude : callable, optional
+        Which places (longitude, latitude) changed: they do not count for the residual offset.
     workers : int
         Threads.
     allocate : callable
@@ -197,6 +200,7 @@ def coregister(
     )
     tell("geometry")
     layers = reference_geometry(scene, dem, workers=workers, allocate=allocate)
+    changed = exclude(layers.longitude, layers.latitude) if exclude is not None else None
     shape = (scene.grid.rows, scene.grid.columns)
     amplitude = allocate((len(dates), *shape), np.float32, "amplitude")
     reference = dates.index(base)
@@ -210,7 +214,9 @@ def coregister(
         if k == reference:
             continue
         tell(f"{product.date:%Y%m%d}")
-        outcome = align(product, scene, layers, amplitude[reference], amplitude[k], workers=workers)
+        outcome = align(
+            product, scene, layers, amplitude[reference], amplitude[k], exclude=changed, workers=workers
+        )
         if isinstance(outcome, str):
             rejected.append((product.date, outcome))
             logger.warning("%s (%s) is left out: %s", f"{product.date:%Y%m%d}", product.name, outcome)
@@ -248,6 +254,7 @@ def align(
     reference: NDArray[np.float32],
     out: NDArray[np.float32],
     *,
+    exclude: NDArray[np.bool_] | None = None,
     workers: int = 1,
 ) -> tuple[DateReport, float] | str:
     """Resample one date, measure what offset remains, and apply it where it is significant.
@@ -262,6 +269,8 @@ def align(
         Amplitude of the grid's date.
     out : ndarray (rows, columns)
         Receives the amplitude.
+    exclude : ndarray of bool (rows, columns), optional
+        Ground that changed.
     workers : int
         Threads.
 
@@ -277,7 +286,7 @@ def align(
     overlap = float(np.isfinite(out).mean() / max(np.isfinite(reference).mean(), 1e-9))
     if overlap < _LEAST_OVERLAP:
         return f"it covers {100 * overlap:.1f} % of the scene"
-    found = measure(reference, out)
+    found = measure(reference, out, exclude=exclude)
     remaining, applied = found, False
     total = np.zeros(2)
     stamp = f"{product.date:%Y%m%d}"
@@ -287,7 +296,7 @@ def align(
             break
         total += remaining.azimuth, remaining.range
         resample(product, scene, layers, out, shift=(total[0], total[1]), workers=workers)
-        remaining, applied = measure(reference, out), True
+        remaining, applied = measure(reference, out, exclude=exclude), True
     if applied:
         left = max(abs(remaining.azimuth), abs(remaining.range))
         if not remaining.measured or left > _WORST:

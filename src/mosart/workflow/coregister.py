@@ -116,6 +116,7 @@ def coregister_products(
     dem_datum: str | float | None = None,
     polarization: str = "",
     orbits: Sequence[Path] = (),
+    exclude: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]] | None = None,
     workers: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
@@ -137,6 +138,8 @@ def coregister_products(
         What the DEM's heights mean, see :func:`mosart.geometry.orbit.datum.resolve_datum`.
     polarization, orbits
         See :func:`check_products`.
+    exclude : callable, optional
+        Which places (longitude, latitude) changed: they do not count for the residual offset.
     workers : int
         Threads.
     progress : callable, optional
@@ -179,6 +182,7 @@ def coregister_products(
             grid_date=grid_date,
             crop=crop,
             dem_datum=dem_datum,
+            exclude=exclude,
             workers=workers,
             allocate=allocate,
             progress=progress,
