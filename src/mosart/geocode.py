@@ -183,6 +183,7 @@ class _Table:
         floating = image.dtype.kind == "f"
         lead = tuple(f"d{k}" for k in range(image.ndim - 2))
         fill = np.nan if floating else np.asarray(outside, dtype=image.dtype)
+        empty: dict[tuple[int, int], da.Array] = {}
         lines = []
         for i, rows in enumerate(self._spans(0)):
             line = []
@@ -190,8 +191,12 @@ class _Table:
                 window, table = self.windows[i][j], self.blocks[i][j]
                 size = rows.stop - rows.start, columns.stop - columns.start
                 if window is None or table is None:
-                    shape = (*image.shape[:-2], *size)
-                    line.append(da.full(shape, fill, dtype=image.dtype, chunks=(*image.chunks[:-2], *size)))
+                    if size not in empty:
+                        chunks = (*image.chunks[:-2], *size)
+                        empty[size] = da.full(
+                            (*image.shape[:-2], *size), fill, dtype=image.dtype, chunks=chunks
+                        )
+                    line.append(empty[size])
                     continue
                 part = image[(..., *self._unpadded(window, image.shape))]
                 line.append(
