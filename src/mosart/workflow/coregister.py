@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mosart.errors import InputError
 from mosart.io.netcdf import write_stack
+from mosart.stack import Stack
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def check_products(
         raise InputError(f"products are named twice: {', '.join(doubled)}")
     for path in dem:
         if not Path(path).exists():
-            raise InputError(f"the DEM {path} does not exist")
+            raise InputError(f"dem: {path} does not exist", expected="a GeoTIFF", hint="correct `dem`")
     files = find_orbits(orbits)
     return [open_product(p, polarization=polarization, orbits=files) for p in slc]
 
@@ -119,6 +120,7 @@ def coregister_products(
     exclude: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]] | None = None,
     workers: int = 1,
     progress: Callable[[str], None] | None = None,
+    attrs: Mapping[str, str] | None = None,
 ) -> Path:
     """Coregister SLC products and write the stack.
 
@@ -144,6 +146,8 @@ def coregister_products(
         Threads.
     progress : callable, optional
         Told which step begins.
+    attrs : mapping of str to str, optional
+        Further attributes of the stack.
 
     Returns
     -------
@@ -187,6 +191,7 @@ def coregister_products(
             allocate=allocate,
             progress=progress,
         )
-        write_stack(to_stack(result), out)
+        stack = to_stack(result)
+        write_stack(Stack(stack.dataset.assign_attrs(attrs or {})), out)
     logger.info("wrote %s: %d dates of %d lines, %d samples", out, *result.amplitude.shape)
     return out
