@@ -43,8 +43,8 @@ app = App(
 
     `mosart run config.yaml` — the run: maps, uncertainty, time series, volumes, figures
 
-    From SLC products: `mosart fetch` gets Sentinel-1 bursts, orbits and a DEM, `mosart coregister` makes a stack
-    of products; `mosart run` does so too where the config names `slc` and `dem`.
+    From SLC products: `mosart fetch` gets Sentinel-1 bursts, orbits and a DEM, `mosart coregister` makes a
+    stack of products; `mosart run` does so too where the config names `slc` and `dem`.
 
     Every key of the config is an option too, and an option wins over the file.
     """,
@@ -233,12 +233,13 @@ def coregister(file: ConfigFile = None, /, *, options: Options = None, quiet: bo
     `mosart coregister --slc A.SAFE:IW2 --slc B.SAFE:IW2 --dem DEM.tif --orbits orbits --out stack.nc
     --crop 179.3,51.9,179.9,52.1 --grid-date 20190803 --polarization VV`
 
-    `mosart coregister --slc A.SAFE --dem DEM.tif --out one.nc` — the amplitude and the geometry of one product
+    `mosart coregister --slc A.SAFE --dem DEM.tif --out one.nc` — amplitude and geometry of one product
 
-    `mosart coregister config.yaml` — the first step of `mosart run config.yaml`, which does it where it was not done
+    `mosart coregister config.yaml` — the first step of `mosart run config.yaml`, which finds it done
 
-    `--out` names the stack's file (.nc); where it names a folder, as for a run, the stack is `stack.nc` in it. The
-    other options of a run do not count here, but `--areas`: ground there does not count for the alignment.
+    `--out` names the stack's file (.nc); where it names a folder, as for a run, the stack is `stack.nc` in
+    it. The other options of a run do not count here, but `--areas`: ground there does not count for the
+    alignment.
 
     Parameters
     ----------
@@ -276,8 +277,9 @@ def fetch(
 
     `mosart fetch --place 179.5,51.9,179.7,52.0 --start 20190801 --end 20190831 --out semisopochnoi`
 
-    A login for NASA's Earthdata (urs.earthdata.nasa.gov, free) is taken from the file `.netrc` in your home folder
-    and from nowhere else. Bursts come from ASF, the DEM (Copernicus GLO-30, made ellipsoidal) from its open archive.
+    A login for NASA's Earthdata (urs.earthdata.nasa.gov, free) is taken from the file `.netrc` in your home
+    folder and from nowhere else. Bursts come from ASF, the DEM (Copernicus GLO-30, made ellipsoidal) from its
+    open archive.
     """
     from .workflow.fetch import fetch_files
     from .workflow.log import Talk, recorded

@@ -30,8 +30,8 @@ _OTHERS = {
     b"PK\x03\x04": "a zip archive",
 }
 _EXPECTED = (
-    "a stack: the original's HDF5 (flat or grouped), a netCDF-4 or Zarr that MoSARt wrote, the folder of a stack "
-    "of ISCE2, or MintPy's geometryRadar.h5 with its images"
+    "a stack: the original's HDF5 (flat or grouped), a netCDF-4 or Zarr that MoSARt wrote, the folder of "
+    "a stack of ISCE2, or MintPy's geometryRadar.h5 with its images"
 )
 
 

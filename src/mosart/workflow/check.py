@@ -244,6 +244,7 @@ def is_path(place: str) -> bool:
 
 
 def check_grid(config: Config) -> None:
+    """Refuse a map grid that cannot be."""
     if config.grid.crs.lower() in {"utm", "geographic"}:
         return
     from pyproj import CRS

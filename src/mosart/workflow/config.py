@@ -222,8 +222,9 @@ class Config(Section):
     )
     slc: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
         default=(),
-        description="SLC products instead of a stack, in any order: Sentinel-1 SAFE folders, zips (:IW2 after "
-        "the path names one subswath) or bursts, TerraSAR-X SSC, NISAR-format RSLC; they are coregistered first",
+        description="SLC products instead of a stack, in any order: Sentinel-1 SAFE folders, zips (:IW2 "
+        "after the path names one subswath) or bursts, TerraSAR-X SSC, NISAR-format RSLC; they are "
+        "coregistered first",
     )
     dem: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
         default=(), description="DEM for the products, one or several GeoTIFFs in any CRS"

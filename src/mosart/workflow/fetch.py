@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 from mosart.errors import InputError
@@ -51,7 +52,7 @@ def fetch_files(
 
     fetch.require_extra()
     box = _box(place)
-    first, last = parse_date(start), parse_date(end)
+    first, last = _day("start", start), _day("end", end)
     if last < first:
         raise InputError(
             "end: the last day lies before the first",
@@ -81,3 +82,12 @@ def _box(place: str) -> tuple[float, float, float, float]:
         raise InputError(f"place: {fault}", expected="WEST,SOUTH,EAST,NORTH in degrees", got=place)
     west, south, east, north = map(float, box)
     return west, south, east, north
+
+
+def _day(name: str, text: str) -> dt.date:
+    try:
+        return parse_date(text)
+    except InputError as error:
+        raise InputError(
+            f"{name}: {error.what}", expected=error.expected, got=error.got, hint=error.hint
+        ) from None
