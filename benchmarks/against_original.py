@@ -34,7 +34,7 @@ import numpy as np
 import platformdirs
 
 from mosart import lsquares, sfs
-from mosart.cellmeans import cell_means
+from mosart.geocoding.cellmeans import cell_means
 
 ORIGINAL = "mosart==1.0.2"
 SIZES = ((110, 400), (1000, 4000))

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosart.change import ElevationChange, temporal_std
-from mosart.correlation import FULLY_CORRELATED, measure_correlation
+from mosart.change.correlation import FULLY_CORRELATED, measure_correlation
 from mosart.errors import InputError
-from mosart.geocode import geocode
-from mosart.ground import pixel_area, pixel_area_from_look
+from mosart.geocoding import geocode
+from mosart.geometry.ground import pixel_area, pixel_area_from_look
 from mosart.masks import Flag
 from mosart.stack import Stack
 
@@ -177,7 +177,7 @@ def test_without_stable_ground_an_error_is_shared_by_all_pixels() -> None:
 
 @given(st.integers(1, 1500), st.integers(1, 40), st.floats(0.0, 0.95))
 def test_large_areas_are_summed_by_blocks_without_a_loss(columns: int, rows: int, memory: float) -> None:
-    from mosart.correlation import Correlation
+    from mosart.change.correlation import Correlation
 
     rho = memory ** np.arange(200.0)
     rho[-1] = 0.0

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
 from mosart.errors import InputError
-from mosart.geocode import MapGrid, derive_grid, geocode
-from mosart.lookup import fill_table, sample_bilinear, sample_nearest
-from mosart.mapgrid import nice_size, zone
+from mosart.geocoding import MapGrid, derive_grid, geocode
+from mosart.geocoding.lookup import fill_table, sample_bilinear, sample_nearest
+from mosart.geocoding.mapgrid import nice_size, zone
 from mosart.masks import MASK_ATTRS, Flag
 
 LOOKS = pytest.mark.parametrize("look", [1, -1])
@@ -291,7 +291,7 @@ def test_blocks_join_without_a_seam_and_nothing_is_computed_before_it_is_asked_f
     whole = geocode(data)
     assert whole["elevation_change"].data.numblocks == (2, 1, 1)
     expected = whole.compute()
-    monkeypatch.setattr(import_module("mosart.geocode"), "BLOCK_CELLS", (32, 70))
+    monkeypatch.setattr(import_module("mosart.geocoding.to_map"), "BLOCK_CELLS", (32, 70))
     lazy = data.chunk({"date": 1, "azimuth": 37})
     parted = geocode(lazy)
     assert parted["elevation_change"].data.npartitions > 50

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .areas import Areas, read_areas
     from .change import ElevationChange
     from .errors import InputError, MosartError
-    from .geocode import geocode
+    from .geocoding import geocode
     from .inversion import invert
     from .io import open_stack
     from .masks import Flag
-    from .simulate import simulate
     from .stack import Stack
 
 __all__ = [
@@ -29,7 +26,6 @@ __all__ = [
     "invert",
     "open_stack",
     "read_areas",
-    "simulate",
 ]
 
 _HOMES = {
@@ -39,24 +35,11 @@ _HOMES = {
     "InputError": "errors",
     "MosartError": "errors",
     "Stack": "stack",
-    "geocode": "geocode",
+    "geocode": "geocoding",
     "invert": "inversion",
     "open_stack": "io",
     "read_areas": "areas",
-    "simulate": "simulate",
 }
-
-
-class _Package(ModuleType):
-    """The package: importing its module ``geocode`` does not hide its function of that name."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == _HOMES.get(name) and isinstance(value, ModuleType):
-            return
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

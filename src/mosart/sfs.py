@@ -18,10 +18,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .cellmeans import cell_means
 from .despeckle import nlm_absolute
 from .errors import InputError
 from .gaps import range_gradient
+from .geocoding.cellmeans import cell_means
 from .io.atomic import atomic_path
 from .io.hdf5 import open_file
 from .io.names import classify

@@ -11,7 +11,7 @@ import rasterio
 import xarray as xr
 
 from mosart.errors import InputError
-from mosart.geocode import MapGrid, geocode
+from mosart.geocoding import MapGrid, geocode
 from mosart.io.geotiff import transform_of, write_geotiff, write_geotiffs
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.masks import MASK_ATTRS, Flag

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mosart.change import ElevationChange
-from mosart.geocode import geocode
+from mosart.geocoding import geocode
 from mosart.masks import Flag
 from mosart.report import canvas, write_figures
 from mosart.report.maps import CHANGE_COLOURS, Panel, change_figures, change_limit

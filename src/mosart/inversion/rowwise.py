@@ -266,4 +266,6 @@ def _dataset(
     if options.frame is not None:
         data.attrs["azimuth_spacing"] = options.frame.azimuth_spacing
         data.attrs["range_spacing"] = options.frame.range_spacing
+        middle = options.frame.incidence_angle.size // 2
+        data.attrs["incidence_angle"] = float(options.frame.incidence_angle[middle])
     return data

@@ -47,7 +47,7 @@ def write_geotiff(
     Parameters
     ----------
     array : xarray.DataArray, (y, x)
-        On a north-up grid with a grid mapping, as :func:`mosart.geocode.geocode` gives it; lazy or not.
+        On a north-up grid with a grid mapping, as :func:`mosart.geocode` gives it; lazy or not.
         Its attributes ``long_name`` and ``units`` become the band's description and unit.
     path : path-like
         The file. Nodata is NaN for floating numbers and 255 for whole ones; overviews are means, or the
@@ -76,7 +76,7 @@ def write_geotiffs(
     Parameters
     ----------
     dataset : xarray.Dataset
-        As :func:`mosart.geocode.geocode` gives it, or opened from a file; streamed by rows of blocks.
+        As :func:`mosart.geocode` gives it, or opened from a file; streamed by rows of blocks.
     folder : path-like
         Where the files go, made if it is missing: ``elevation_change_YYYYMMDD.tif`` for what has a date,
         ``height.tif`` for what has none.

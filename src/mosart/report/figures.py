@@ -11,7 +11,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mosart.change import AreaMasks, ElevationChange
+from mosart.change import ElevationChange
+from mosart.change.pieces import AreaMasks
 from mosart.errors import InputError
 from mosart.io.stream import Progress
 from mosart.stack import Stack
@@ -56,7 +57,7 @@ def write_figures(
     areas : Areas, optional
         Points and areas of interest: outlined, and drawn as time series.
     mapped : xarray.Dataset, optional
-        The change on the map (:func:`mosart.geocode.geocode`): the change is drawn there; without it, on
+        The change on the map (:func:`mosart.geocode`): the change is drawn there; without it, on
         the radar grid.
     look : float, optional
         Bearing the radar looks to, degrees clockwise from north, for the map.

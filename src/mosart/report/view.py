@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from mosart.ground import known_number, metres_per_degree, pixel_steps
-from mosart.mapgrid import read_crs
+from mosart.geocoding.mapgrid import read_crs
+from mosart.geometry.ground import known_number, metres_per_degree, pixel_steps
 
 #: A picture is at most this many times longer than wide, whatever the pixels' true extents: of a radar
 #: image, whose shape says little, and of a map.

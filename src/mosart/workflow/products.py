@@ -10,7 +10,7 @@ import numpy as np
 
 from mosart.change import ElevationChange
 from mosart.errors import InputError
-from mosart.geocode import geocode
+from mosart.geocoding import geocode
 from mosart.inversion import despeckled
 from mosart.io.geotiff import write_geotiffs
 from mosart.io.netcdf import open_dataset, write_dataset

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from mosart.errors import InputError
+from mosart.geometry.ground import known_number, pixel_area, pixel_area_from_look
+from mosart.stack import Stack
+
 from .correlation import FULLY_CORRELATED, Correlation, measure_correlation
-from .errors import InputError
-from .ground import known_number, pixel_area, pixel_area_from_look
-from .masks import Flag
-from .stack import Stack
+from .pieces import AreaMasks, Piece, area_boxes, cell_areas
 
 logger = logging.getLogger(__name__)
 
@@ -26,20 +26,6 @@ Booleans = NDArray[np.bool_]
 
 RADAR_DIMS = ("azimuth", "range")
 MAP_DIMS = ("y", "x")
-
-#: Masks of areas in memory at one time.
-MASK_BYTES = 150_000_000
-
-
-class AreaMasks(Protocol):
-    """What time series and volumes need of areas: their names, and the pixels of each."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of the areas."""
-
-    def masks(self, data: xr.Dataset, names: Iterable[str]) -> Mapping[str, NDArray[np.bool_]]:
-        """Pixels of areas on the grid of a dataset, by name; an area may hold none."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +121,7 @@ class ElevationChange:
         Notes
         -----
         The standard error of a mean accounts for the spatial correlation of the errors, see
-        :mod:`mosart.correlation`.
+        :mod:`mosart.change.correlation`.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=True):
@@ -178,8 +164,8 @@ class ElevationChange:
         Notes
         -----
         The standard error of a sum accounts for the spatial correlation of the errors (Rolstad et al.
-        2009), see :mod:`mosart.correlation`. Gain and loss each take the noise of one sign; the net does
-        not.
+        2009), see :mod:`mosart.change.correlation`. Gain and loss each take the noise of one sign; the net
+        does not.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=False):
@@ -252,7 +238,7 @@ class ElevationChange:
             )
         return measured
 
-    def _pieces(self, areas: AreaMasks, *, equal_areas: bool) -> Iterator[_Piece]:
+    def _pieces(self, areas: AreaMasks, *, equal_areas: bool) -> Iterator[Piece]:
         """Every area on every date, one date in memory at a time."""
         boxes = area_boxes(self.dataset, areas, self.dims)
         sizes = {name: self._areas_of_pixels(box, equal_areas) for name, (box, _) in boxes.items()}
@@ -266,7 +252,7 @@ class ElevationChange:
                 correlation = self._correlation(entry["change"], entry["std"], date, exclude)
             for name, (box, inside) in boxes.items():
                 std = entry["std"][box] if entry["std"].ndim else np.full(inside.shape, entry["std"])
-                yield _Piece(
+                yield Piece(
                     name=name,
                     date=date,
                     inside=inside,
@@ -282,7 +268,7 @@ class ElevationChange:
         data = self.dataset
         shape = tuple(side.stop - side.start for side in box)
         if self.dims == MAP_DIMS:
-            return np.full(shape, 1.0) if equal_areas else _cell_areas(data, box)
+            return np.full(shape, 1.0) if equal_areas else cell_areas(data, box)
         # a margin of one pixel, so that a box's border has its central differences
         wide = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
         inner = tuple(
@@ -310,109 +296,12 @@ class ElevationChange:
         )
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """One area on one date: arrays over the box that holds the area."""
-
-    name: str
-    date: dt.date
-    inside: Booleans
-    change: Floats
-    std: Floats
-    mask: NDArray[np.uint8]
-    signed_area: Floats
-    correlation: Correlation
-
-    @property
-    def area(self) -> Floats:
-        return np.abs(self.signed_area)
-
-    @property
-    def seen(self) -> Booleans:
-        return self.inside & np.isfinite(self.change) & np.isfinite(self.signed_area)
-
-    def sum(self, pixels: Booleans | None = None) -> float:
-        chosen = self.seen if pixels is None else pixels
-        return float((self.area[chosen] * self.change[chosen]).sum())
-
-    def sum_std(self, pixels: Booleans) -> float:
-        if pixels.sum() == 1:  # the entry's own number, whatever its tails do to sums
-            return float((self.area * self.std)[pixels].item())
-        return self.correlation.sum_std(np.where(pixels, self.area * self.std, 0.0))
-
-    def flags(self) -> str:
-        met = int(np.bitwise_or.reduce(self.mask[self.inside], initial=0))
-        return " ".join(str(flag.name).lower() for flag in Flag if flag & met)
-
-
 def _table(rows: list[dict[str, object]], areas: AreaMasks) -> pd.DataFrame:
     """Rows grouped by area, in the order of the areas."""
     table = pd.DataFrame(rows)
     table["date"] = pd.to_datetime(table["date"])
     order = {name: number for number, name in enumerate(areas.names)}
     return table.sort_values("name", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-
-
-def area_boxes(
-    data: xr.Dataset, areas: AreaMasks, dims: tuple[str, str]
-) -> dict[str, tuple[tuple[slice, slice], Booleans]]:
-    """Find the smallest box that holds each area, and the area's pixels in it.
-
-    Parameters
-    ----------
-    data : xarray.Dataset
-        Whose grid it is.
-    areas : Areas
-        Any number; read in batches that fit the memory.
-    dims : tuple of str
-        The grid's dimensions.
-
-    Returns
-    -------
-    dict of (rows, columns) slices and ndarray of bool, by name
-
-    Raises
-    ------
-    InputError
-        If an area holds no pixel.
-    """
-    boxes = {}
-    names = list(areas.names)
-    batch = max(1, MASK_BYTES // max(data.sizes[dims[0]] * data.sizes[dims[1]], 1))
-    for start in range(0, len(names), batch):
-        found = areas.masks(data, names[start : start + batch])
-        for name in names[start : start + batch]:
-            inside = np.asarray(found[name], bool)
-            rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-            if rows.size == 0:
-                raise InputError(
-                    f"the area {name!r} holds no pixel",
-                    expected=f"an area that holds the centre of a pixel of the {dims[0]}, {dims[1]} grid",
-                    hint="check the area's coordinates, or crop less",
-                )
-            box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-            boxes[name] = box, inside[box].copy()
-    return boxes
-
-
-def _cell_areas(data: xr.Dataset, box: tuple[slice, slice]) -> Floats:
-    """Ground area of the cells of a map grid."""
-    from pyproj import CRS
-
-    from .ground import metres_per_degree
-
-    x, y = data["x"].values.astype(np.float64), data["y"].values.astype(np.float64)
-    mapping = data[str(data.attrs.get("grid_mapping", "spatial_ref"))].attrs
-    crs = CRS.from_wkt(str(mapping.get("crs_wkt") or mapping["spatial_ref"]))
-    width, height = (abs(v[-1] - v[0]) / (v.size - 1) if v.size > 1 else np.nan for v in (x, y))
-    if "GeoTransform" in mapping:
-        numbers = [float(number) for number in str(mapping["GeoTransform"]).split()]
-        width, height = abs(numbers[1]), abs(numbers[5])
-    area = np.full((box[0].stop - box[0].start, box[1].stop - box[1].start), width * height)
-    if crs.is_geographic:
-        east, north = metres_per_degree(y[box[0]])
-        area *= (east * north)[:, None]
-    return area
 
 
 def validate(data: xr.Dataset) -> None:

@@ -12,9 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from .errors import InputError
-from .geometry.geodesy import centre, unwrap_longitude
-from .ground import known_number, metres_per_degree, pixel_steps
+from mosart.errors import InputError
+from mosart.geometry.geodesy import centre, unwrap_longitude
+from mosart.geometry.ground import known_number, metres_per_degree, pixel_steps
+
 from .mapgrid import MapGrid, cell_size, nice_size, read_crs, refuse_absurd, zone
 
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry.geodesy import ECCENTRICITY2, SEMI_MAJOR, centre, local_metres
+from .geodesy import ECCENTRICITY2, SEMI_MAJOR, centre, local_metres
 
 Floats = NDArray[np.float64]
 

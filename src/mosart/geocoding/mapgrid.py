@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from .errors import InputError
+from mosart.errors import InputError
 
 Floats = NDArray[np.float64]
 

@@ -12,13 +12,14 @@ import rioxarray  # noqa: F401 (adds the accessor that writes the grid mapping)
 import xarray as xr
 from numpy.typing import NDArray
 
-from .change import ElevationChange
-from .errors import InputError
+from mosart.change import ElevationChange
+from mosart.errors import InputError
+from mosart.masks import Flag
+from mosart.stack import Stack
+
 from .lookup import fill_table, sample_bilinear, sample_nearest
 from .mapgrid import MapGrid
-from .masks import Flag
 from .placement import TILE, Projection, Survey, lazy
-from .stack import Stack
 
 __all__ = ["MapGrid", "derive_grid", "geocode"]
 

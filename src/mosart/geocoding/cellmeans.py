@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
-from .errors import InputError
-from .geometry.geodesy import centre, unwrap_longitude
+from mosart.compiled import compiled
+from mosart.errors import InputError
+from mosart.geometry.geodesy import centre, unwrap_longitude
 
 Floats = NDArray[np.float64]
 

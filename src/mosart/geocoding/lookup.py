@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
+from mosart.compiled import compiled
 
 Floats = NDArray[np.float64]
 Pair = tuple[float, float]

@@ -1,0 +1,1 @@
+"""Accuracy of every method on scenes whose truth is known."""

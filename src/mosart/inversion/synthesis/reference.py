@@ -1,0 +1,330 @@
+"""What all epochs share: everything that the reference dates say, and they alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
+
+from mosart.geometry.frame import LookFrame
+
+from .gains import date_gain
+from .ground import Ground, ground_from_radar
+from .law import Law, estimate_law
+from .noise import effective_looks
+from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
+from .registration import Shift, measure_shift
+from .render import Scene, azimuth_slope_term, block_sums
+
+logger = logging.getLogger(__name__)
+
+Float = NDArray[np.float64]
+
+#: Block on which gains, law and looks are read: rows and pixels; large enough that a block's speckle is
+#: nearly Gaussian, small enough that a scene has hundreds.
+READING_BLOCK = (4, 8)
+#: A block is as large as the texture that the reference resolves: this many of the kernel's σ; smaller
+#: ones share their reference noise, larger ones lose the texture that tells displacement.
+BLOCK_SIGMAS = 3.5
+LARGEST_BLOCK = (4, 8)
+#: Pixels on flat ground between two nodes of the search; and between those of the refinement: two blocks,
+#: at most eight pixels.
+SEARCH_PIXELS = 4
+NODE_BLOCKS, NODE_PIXELS = 2, 8
+#: Share of the median below which the reference does not light the ground.
+UNLIT = 0.1
+#: Pixels at a shadow's edge that the DEM may have wrong, and fewest pixels that tell the noise floor.
+SHADOW_EDGE, FEWEST_SHADOW = 2, 60
+#: Share of an intensity that is signal at least, when the noise floor is taken off.
+LEAST_SIGNAL = 0.05
+#: Fewest looks of a block that are believed.
+LEAST_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Ground, scattering and noise of the reference.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is rendered, on the blocks of the refinement.
+    search_ground : Ground
+        Profiles with the nodes of the search.
+    search_reflectivity : ndarray (azimuth, facet) float32
+        On them.
+    unlit : ndarray (azimuth, facet) bool
+        Ground that the reference does not light.
+    x : ndarray (azimuth, range)
+        Ground range of every pixel, metres; NaN where its height is.
+    sums : ndarray (block row, block)
+        Reading blocks of the mean.
+    law : Law
+        The scattering law.
+    kernel : tuple of float
+        Of the reflectivity, σ in rows and pixels.
+    pixel_looks : float
+        Effective looks of a pixel of one date, inside a block; NaN until an epoch tells.
+    dates : int
+        Number of reference dates.
+    mean : ndarray (azimuth, range)
+        Mean intensity, gains removed.
+    floor : float
+        Intensity that the receiver's noise adds.
+    shift : Shift
+        Of the image against the DEM; taken out where it is believed.
+    """
+
+    scene: Scene
+    search_ground: Ground
+    search_reflectivity: NDArray[np.float32]
+    unlit: NDArray[np.bool_]
+    x: Float
+    sums: Float
+    law: Law
+    kernel: tuple[float, float]
+    pixel_looks: float
+    dates: int
+    mean: Float
+    floor: float
+    shift: Shift
+
+    def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
+        """Effective looks of the smoothed reference over a block."""
+        return max(self.dates * pixel_looks * kernel_area(self.kernel, block), LEAST_LOOKS)
+
+
+def mean_intensity(images: Sequence[Float], gains: Sequence[Float]) -> Float:
+    """Mean of images divided by their gains; a gap of some is filled by the others.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        Intensities, NaN in gaps.
+    gains : sequence of ndarray (block row,)
+        Logarithms, one a reading block.
+
+    Returns
+    -------
+    ndarray (azimuth, range)
+        NaN where all have a gap.
+    """
+    total = np.zeros(images[0].shape)
+    count = np.zeros(images[0].shape)
+    for image, gain in zip(images, gains):
+        row = np.repeat(np.exp(-gain), READING_BLOCK[0])[: len(image), None]
+        good = np.isfinite(image)
+        total += np.where(good, image, 0.0) * row
+        count += good
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
+    """Block sums scaled up for missing pixels, and the share of pixels that are there.
+
+    Parameters
+    ----------
+    image : ndarray (azimuth, range)
+        NaN in gaps.
+    block : tuple of int
+        Rows and pixels.
+
+    Returns
+    -------
+    sums, share : ndarray (block row, block)
+        The sum is zero where nothing is there; the share counts a block at the image's edge as full.
+    """
+    good = block_sums(np.isfinite(image).astype(np.float64), block)
+    size = block_sums(np.ones(image.shape), block)
+    share = good / size
+    return block_sums(image, block) / np.maximum(share, 1e-9) * (share > 0), share
+
+
+def learn_reference(
+    images: Sequence[Float], height: Float, frame: LookFrame, water: NDArray[np.bool_] | None = None
+) -> Reference:
+    """Learn ground, law, reflectivity and noise from the reference dates.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        Intensities of the reference dates, NaN where there are none.
+    height : ndarray (azimuth, range)
+        DEM, metres; NaN in gaps.
+    frame : LookFrame
+        Geometry of the look.
+    water : ndarray of bool, optional
+        Pixels whose ground is not ground.
+
+    Returns
+    -------
+    Reference
+        All that the epochs share.
+    """
+    ground, x = ground_from_radar(height, frame, knot_pixels=NODE_PIXELS)
+    sums = [full_sums(image, READING_BLOCK) for image in images]
+    reading = [np.where(share > 0.5, s, np.nan) for s, share in sums]
+    looks = effective_looks(reading) if len(images) > 1 else float("nan")
+    first = reading[0]
+    gains = [date_gain(s, first, READING_BLOCK[0], 32.0 if np.isnan(looks) else looks) for s in reading]
+    balanced = [mean_intensity([i], [g]) for i, g in zip(images, gains)]
+    mean = mean_intensity(images, gains)
+    ground, shift = _moved_to_image(mean, ground)
+    law = estimate_law(mean, ground, READING_BLOCK)
+    doubt = _doubt(ground, mean, water)
+    one = np.ones(doubt.shape, np.float32)
+    cross = azimuth_slope_term(ground)
+    pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt)
+    unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
+    floor = noise_floor(mean, unit)
+    kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
+    rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
+    block = (
+        int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
+        int(np.clip(round(BLOCK_SIGMAS * kernel[1]), 2, LARGEST_BLOCK[1])),
+    )
+    nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
+    if nodes != NODE_PIXELS:
+        ground, _ = ground_from_radar(height, frame, knot_pixels=nodes)
+        if shift.believed:
+            ground = _move(ground, shift)
+        doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
+    scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
+    search, _ = ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)
+    if shift.believed:
+        search = _move(search, shift)
+    smoothed = np.nan_to_num(smooth(mean, kernel))
+    unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
+    # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
+    slant, across = search.slant_and_across()
+    dp, dr = np.maximum(np.diff(across, axis=1), 1e-3), np.diff(slant, axis=1)
+    ds = np.sqrt(dp**2 + dr**2 + azimuth_slope_term(search))
+    reshape = np.clip((ds / dp) ** (1 - law.exponent), 0.1, 10.0)
+    return Reference(
+        scene,
+        search,
+        (onto_facets(rho, search) * reshape).astype(np.float32),
+        onto_facets(unlit.astype(np.float64), search) > 0.5,
+        x,
+        full_sums(mean, READING_BLOCK)[0],
+        law,
+        kernel,
+        looks / (READING_BLOCK[0] * READING_BLOCK[1]),
+        len(images),
+        mean,
+        floor,
+        shift,
+    )
+
+
+def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Facets that are not known to be ground with a reflectivity: DEM gaps, water, gaps of the image."""
+    doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
+    if water is not None and water.any():
+        doubt |= onto_facets(water.astype(np.float64), ground) > 0.25
+    if np.isnan(mean).any():
+        doubt |= onto_facets(np.isnan(mean).astype(np.float64), ground) > 0.5
+    return doubt.astype(np.float32)
+
+
+def _move(ground: Ground, shift: Shift) -> Ground:
+    """Put the ground where the image shows it."""
+    return replace(ground, offset=ground.offset + shift.pixels * ground.range_spacing)
+
+
+def _moved_to_image(mean: Float, ground: Ground) -> tuple[Ground, Shift]:
+    """Measure the shift between DEM and image, and take it out where it is believed."""
+    one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
+    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), 0 * one)
+    shift = measure_shift(mean, pixels.render(np.zeros(pixels.knots), derivatives=False).energy)
+    if not shift.believed:
+        return ground, shift
+    step = ground.range_spacing
+    logger.warning(
+        "the image lies %.2f ± %.2f m of slant range beyond where the DEM puts it, as if the DEM were "
+        "%.1f m too high or shifted along the range: taken out",
+        shift.pixels * step,
+        shift.std * step,
+        shift.pixels * step / float(np.median(ground.cosine)),
+    )
+    return _move(ground, shift), shift
+
+
+def noise_floor(mean: Float, unit: Float) -> float:
+    """Noise of the receiver, read in the shadow of the DEM.
+
+    Parameters
+    ----------
+    mean : ndarray (azimuth, range)
+        Mean intensity of the reference.
+    unit : ndarray (azimuth, range)
+        Simulated intensity of unit reflectivity: zero in shadow.
+
+    Returns
+    -------
+    float
+        Intensity; 0 where there is too little shadow to tell, which then does not matter.
+    """
+    inside = unit < 1e-3 * float(np.median(unit))
+    inside = binary_erosion(inside, iterations=SHADOW_EDGE) & np.isfinite(mean)
+    inside[:, : 2 * SHADOW_EDGE] = inside[:, -2 * SHADOW_EDGE :] = False  # ground beyond the image
+    if inside.sum() < FEWEST_SHADOW:
+        return 0.0
+    return float(min(np.median(mean[inside]), 0.5 * np.nanmedian(mean)))
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A new epoch: its mean, gains removed, and its looks.
+
+    Parameters
+    ----------
+    mean : ndarray (azimuth, range)
+        Intensity; NaN where no date has any.
+    pixel_looks : float
+        Effective looks of a pixel of one date.
+    dates : int
+        Number of dates.
+    """
+
+    mean: Float
+    pixel_looks: float
+    dates: int
+
+
+def read_epoch(images: Sequence[Float], reference: Reference) -> Epoch:
+    """Take the gains out of an epoch's dates and measure its looks.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        Intensities, NaN in gaps.
+    reference : Reference
+        What it is compared with.
+
+    Returns
+    -------
+    Epoch
+        The mean.
+    """
+    base = np.where(reference.sums > 0, reference.sums, np.nan)
+    reading = []
+    for image in images:
+        sums, share = full_sums(image, READING_BLOCK)
+        reading.append(np.where(share > 0.5, sums, np.nan))
+    size = READING_BLOCK[0] * READING_BLOCK[1]
+    found = [reference.pixel_looks * size]
+    if len(images) > 1:
+        found.append(effective_looks(reading))
+    known = [v for v in found if np.isfinite(v)]
+    if known:
+        looks = float(np.median(known))
+    else:  # one date each: their ratio, change and all, robustly
+        looks = effective_looks([base, reading[0]])
+        looks = looks if np.isfinite(looks) else LEAST_LOOKS
+    gains = [date_gain(s, base, READING_BLOCK[0], looks) for s in reading]
+    return Epoch(mean_intensity(images, gains), max(looks / size, 1e-3), len(images))
