@@ -1,24 +1,24 @@
-"""Two simulated SAFEs of Semisopochnoi with a new crater, to a map of change, against the truth."""
+"""Two simulated SAFEs of Semisopochnoi with a new crater, by `mosart run` to a map, against the truth."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import mosart
-from mosart.geocode import geocode
-from mosart.geometry.orbit import rdr2geo_height
+from mosart.geometry.orbit import make_dem, rdr2geo_height
 from mosart.geometry.orbit.ellipsoid import from_ecef
-from mosart.inversion import invert
 from mosart.io import open_stack
+from mosart.io.netcdf import open_dataset, write_stack
 from mosart.simulate.slc import Ground, make_pixels, render_intensity
 from mosart.slc.coregister import prepare
 from mosart.slc.sensors import open_product
 from mosart.stack import Stack
-from mosart.workflow.coregister import coregister_products
+from mosart.workflow.config import Box, Config
+from mosart.workflow.run import run
 
 BOX = (650, 830, 9300, 10200)
 LOOKS = 60.0
@@ -44,6 +44,22 @@ def grid_of(template):
     )
 
 
+def still_ground(path: Path, centre: list[float], half: tuple[float, float], metres: float) -> Path:
+    """Write a box without the circle in its middle, as GeoJSON; longitudes run on across the antimeridian."""
+    lon, lat = centre[0] % 360, centre[1]
+    angle = np.linspace(0, 2 * np.pi, 73)
+    hole = [
+        [lon + metres * np.sin(a) / (111320 * np.cos(np.radians(lat))), lat + metres * np.cos(a) / 111200]
+        for a in angle
+    ]
+    dx, dy = 1.2 * half[0], 1.2 * half[1]
+    box = [[lon - dx, lat - dy], [lon + dx, lat - dy], [lon + dx, lat + dy], [lon - dx, lat + dy]]
+    geometry = {"type": "Polygon", "coordinates": [[*box, box[0]], hole]}
+    feature = {"type": "Feature", "properties": {"name": "still"}, "geometry": geometry}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
 def rms(x: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(np.square(x))))
 
@@ -57,7 +73,9 @@ def test_crater(  # noqa: PLR0917
     template_of: Callable,
     write_date: Callable,
     longitude: float | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("mosart.workflow.run.draw_figures", lambda *_: None)
     lon, lat = place
     # Turned so that the middle of the box, which is not the island's, comes to the longitude.
     start = from_ecef(rdr2geo_height(grid_of(template_of("S1B")).crop(*BOX), 90.0, 450.0, 300.0))[0]
@@ -93,15 +111,24 @@ def test_crater(  # noqa: PLR0917
     ]
     # The scene is the box: a crop in degrees around its middle.
     half = 0.0105, 0.0085
-    crop = (centre[0] - half[0], centre[1] - half[1], centre[0] + half[0], centre[1] + half[1])
+    # Across the antimeridian west is larger than east, as users write it.
+    edges = [(centre[0] + side + 180) % 360 - 180 for side in (-half[0], half[0])]
+    crop = (edges[0], centre[1] - half[1], edges[1], centre[1] + half[1])
     _, _base, scene, _ = prepare(
         [open_product(s) for s in safes], [before.path], crop=crop, dem_datum=before.separation
     )
-    out = coregister_products(
-        safes, [before.path], tmp_path / "stack.nc", crop=crop, dem_datum=before.separation, workers=2
+    config = Config(
+        out=tmp_path / "products",
+        despeckle="none",
+        weights="stable",
+        stable=str(still_ground(tmp_path / "still.geojson", centre, half, 570.0)),
+        workers=2,
     )
-    stack = open_stack(out)
-    dataset = stack.dataset.load()
+    given = Config(
+        slc=tuple(reversed(safes)), dem=(before.path,), dem_datum=before.separation, crop=Box(lonlat=crop)
+    )
+    run(config.merged(given), quiet=True)
+    dataset = open_stack(tmp_path / "products" / "stack.nc").dataset.load()
     if longitude == 180.0:
         assert dataset["longitude"].max() > 179.9
         assert dataset["longitude"].min() < -179.9
@@ -115,21 +142,22 @@ def test_crater(  # noqa: PLR0917
     direct = Stack(
         dataset.assign(amplitude=(("date", "azimuth", "range"), np.stack(images).astype(np.float32)))
     )
-    truth_map = mosart.geometry.orbit.make_dem(crater, before.dem.crs, before.dem.transform)
-    truth = truth_map.sample(dataset["longitude"].values, dataset["latitude"].values)
-    stable = np.abs(truth) < 0.05
-    results = {}
-    for name, s in (("products", Stack(dataset)), ("direct", direct)):
-        change = invert(s, despeckle="none", weights="stable", stable=stable)
-        results[name] = change.dataset["elevation_change"].isel(date=-1).values
-        if name == "products":
-            mapped = geocode(change)
-    zone = np.abs(truth) > 5
-    assert zone.sum() > 500
-    errors = {name: rms((r - truth)[zone]) for name, r in results.items()}
-    print(longitude, errors, rms((results["products"] - results["direct"])[zone]))  # noqa: T201
+    write_stack(direct, tmp_path / "direct.nc")
+    run(config.merged(Config(stack=(tmp_path / "direct.nc",), out=tmp_path / "direct")), quiet=True)
+    truth_map = make_dem(crater, before.dem.crs, before.dem.transform)
+    errors = {}
+    for name in ("products", "direct"):
+        with open_dataset(tmp_path / name / "radar.nc") as result:
+            found = result["elevation_change"].isel(date=-1).values
+            truth = truth_map.sample(result["longitude"].values, result["latitude"].values)
+        zone = np.abs(truth) > 5
+        assert zone.sum() > 500
+        errors[name] = rms((found - truth)[zone])
+    print(longitude, errors)  # noqa: T201
     assert errors["products"] <= 1.2 * errors["direct"] + 0.1
     # Map and truth by correlation, in pixels of the map.
+    with open_dataset(tmp_path / "products" / "elevation_change.nc") as written:
+        mapped = written.load()
     values = mapped["elevation_change"].isel(date=-1).values
     assert mapped.sizes["x"] < 400
     import pyproj

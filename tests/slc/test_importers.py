@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mosart.errors import InputError
-from mosart.io.isce import open_isce, recognises
+from mosart.io import open_stack
+from mosart.io.isce import input_files, open_isce, recognises
 from mosart.io.mintpy import open_mintpy
 from mosart.masks import Flag
 
@@ -46,6 +47,8 @@ def merged(tmp_path: Path) -> tuple[Path, dict[str, np.ndarray]]:
         "lat": 51.0 + rows * 1e-4,
         "lon": 179.998 + columns * 1e-4,
     }
+    # A higher point lies nearer to the radar: no map.
+    truth["lon"] += truth["hgt"] * 1e-6
     truth["lon"] = (truth["lon"] + 180) % 360 - 180
     folder = tmp_path / "stack" / "merged"
     geometry = folder / "geom_reference"
@@ -68,8 +71,9 @@ def merged(tmp_path: Path) -> tuple[Path, dict[str, np.ndarray]]:
 def test_isce(merged: tuple[Path, dict[str, np.ndarray]]) -> None:
     folder, truth = merged
     assert recognises(folder)
+    assert set(input_files(folder.parent)) == {folder / "SLC", folder / "geom_reference"}
     assert recognises(folder.parent)
-    stack = open_isce(folder.parent)
+    stack = open_stack(folder.parent)
     assert stack.dates == (dt.date(2019, 8, 3), dt.date(2019, 8, 9))
     data = stack.dataset.compute()
     np.testing.assert_allclose(data["height"], truth["hgt"])
@@ -155,6 +159,7 @@ def test_mintpy(merged: tuple[Path, dict[str, np.ndarray]], tmp_path: Path) -> N
     with h5py.File(inputs / "slcStack.h5", "w") as file:
         file["slc"] = np.stack([truth["20190803"], truth["20190809"]])
         file["date"] = np.array([b"20190803", b"20190809"])
+    assert open_stack(inputs.parent).dates == open_stack(inputs / "geometryRadar.h5").dates == stack.dates
     for images in (None, folder):
         data = open_mintpy(inputs / "geometryRadar.h5", images).dataset.compute()
         np.testing.assert_allclose(data["amplitude"][1, 1:], np.abs(truth["20190809"])[1:], rtol=1e-6)

@@ -161,6 +161,18 @@ def recognises(path: Path) -> bool:
     return path.is_dir() and find_merged(path) is not None
 
 
+def input_files(path: Path) -> tuple[Path, ...]:
+    """Return what a stack is read from: of ISCE2's folder images and geometry alone, else the path itself."""
+    merged = find_merged(path) if path.is_dir() else None
+    if merged is None:
+        return (path,)
+    return (merged / "SLC", _geometry(merged))
+
+
+def _geometry(merged: Path) -> Path:
+    return next(merged / g for g in ("geom_reference", "geom_master") if (merged / g).is_dir())
+
+
 def _file(folder: Path, stem: str) -> Path | None:
     """Return a raster by its stem, full resolution first."""
     for name in (f"{stem}.full", stem):
@@ -273,7 +285,7 @@ def open_isce(path: Path) -> Stack:
     merged = find_merged(path)
     if merged is None:
         raise InputError(f"{path} is no stack of ISCE2", expected="merged/SLC and merged/geom_reference")
-    geometry = next(merged / g for g in ("geom_reference", "geom_master") if (merged / g).is_dir())
+    geometry = _geometry(merged)
 
     def plane(stem: str, band: int = 1, dtype: Any = np.float64) -> da.Array | None:
         raster = _file(geometry, f"{stem}.rdr")

@@ -18,6 +18,7 @@ from mosart.geometry import LookFrame, flag_visibility, resolve
 from mosart.geometry.resolve import GeometryUnknown
 from mosart.inversion import Entry, plan_entries
 from mosart.io import open_stack
+from mosart.io.isce import input_files
 from mosart.stack import Stack
 
 from .accuracy import expected_error
@@ -203,7 +204,7 @@ def required(config: Config, *keys: str) -> Path:
 
 def existing(config: Config) -> tuple[Path, ...]:
     """Return all files that the config names; refuse a missing one by its key."""
-    named: list[tuple[str, Path]] = [("stack", path) for path in config.stack]
+    named: list[tuple[str, Path]] = [("stack", part) for path in config.stack for part in input_files(path)]
     named += [("slc", part) for path in config.slc for part in product_files(path)]
     named += [(key, path) for key in ("dem", "orbits") for path in getattr(config, key)]
     named += [
