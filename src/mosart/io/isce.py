@@ -25,7 +25,7 @@ from mosart.errors import InputError
 from mosart.io.lazy import lazy
 from mosart.io.names import parse_date
 from mosart.masks import MASK_ATTRS, Flag
-from mosart.stack import Stack
+from mosart.stack import ATTRIBUTES, Stack
 
 logger = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ def build(
             "azimuth": np.arange(shape[0]),
             "range": np.arange(shape[1]),
         },
-        attrs=dict(attrs),
+        attrs=dict.fromkeys(ATTRIBUTES, "unknown") | dict(attrs),
     )
     return Stack(dataset)
 
