@@ -20,7 +20,9 @@ from mosart.stack import Stack
 from .entries import Entry, plan_entries
 from .method import Method, Options
 from .preparation import despeckled
+from .regularised import invert_regularised
 from .rowwise import invert_amplitude, invert_intensity
+from .synthesis.invert import invert_synthesis
 
 __all__ = ["METHODS", "Entry", "Method", "Options", "despeckled", "invert", "plan_entries"]
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 METHODS: dict[str, Method] = {
     "rowwise": invert_amplitude,
     "rowwise-intensity": invert_intensity,
+    "regularised": invert_regularised,
+    "synthesis": invert_synthesis,
 }
 
 AnyDate = dt.date | str | np.datetime64

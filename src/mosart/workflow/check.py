@@ -107,8 +107,8 @@ class Plan:
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
             f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
-            f"memory     about {self.memory.peak / 2**30:.2g} GiB with {self.workers} workers",
-            f"disk       about {self.memory.disk / 2**30:.2g} GiB",
+            f"memory     about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers",
+            f"disk       about {self.memory.disk / 2**30:.2f} GiB",
             f"error      {expected_error(self.config.method)}",
         ]
         return "\n".join(lines)
@@ -178,7 +178,13 @@ def prepare(
         stable=stable,
         weights=weights,
         found=found,
-        memory=estimate(stack.shape, len(entries), mapped=stack.has_lonlat and frame is not None),
+        memory=estimate(
+            stack.shape,
+            len({date for entry in entries for date in (*entry.images, *entry.reference)}),
+            len(entries),
+            workers,
+            mapped=stack.has_lonlat and frame is not None,
+        ),
         workers=workers,
         source=path,
         inputs=inputs,

@@ -251,10 +251,11 @@ class Config(Section):
     out: Path | None = Field(
         default=None, description="folder of the products; files in it that no run made are not touched"
     )
-    method: Literal["rowwise", "rowwise-intensity"] = Field(
+    method: Literal["rowwise", "rowwise-intensity", "regularised", "synthesis"] = Field(
         default="rowwise-intensity",
-        description="inversion: rowwise-intensity (on intensity) or "
-        "rowwise (on amplitude, equal to mosart 1.0.2)",
+        description="inversion: rowwise-intensity (on intensity), rowwise (on amplitude, equal to mosart "
+        "1.0.2), regularised (smooth in both directions) or synthesis (renders the ground: more accurate, "
+        "with an error for every pixel, slower, under development)",
     )
     reference: Annotated[tuple[str, ...], BeforeValidator(_reference)] = Field(
         default=(),
