@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 
+from mosart import sfs
 from mosart.errors import InputError
 from mosart.io import open_stack
 from mosart.simulate.slc import write_ssc
@@ -92,3 +93,33 @@ def test_burst_lists_are_checked(tmp_path: Path) -> None:
         coregistration_bursts(tmp_path / "missing.txt")
     with pytest.raises(InputError, match="does not exist"):
         coregistration(tmp_path / "o.h5", tmp_path / "nowhere")
+
+
+def test_local_bursts_come_first_and_only_what_is_missing_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"S1_202224_IW2_{day}T045637_VV_17A3-BURST" for day in ("20160721", "20160802", "20160814")]
+    (tmp_path / "list.txt").write_text("\n".join(reversed(names)))
+    for name in names[:2]:
+        (tmp_path / f"{name}.tiff").touch()
+        (tmp_path / f"{name}.xml").touch()
+    asked: list[str] = []
+    opened: list[str] = []
+
+    def fetch(missing: list[str], folder: Path) -> dict[str, Path]:
+        asked.extend(missing)
+        return {name: folder / f"{name}.tiff" for name in missing}
+
+    def stop(paths: list[Path]) -> None:
+        opened.extend(path.stem for path in paths)
+        raise InputError("stop")
+
+    monkeypatch.setattr("mosart.slc.original._fetch", fetch)
+    monkeypatch.setattr("mosart.slc.original._open", stop)
+    for index, missing, used in ((1, names[2:], names), (2, names[2:], [names[0], names[2]])):
+        asked.clear()
+        opened.clear()
+        with pytest.raises(InputError, match="stop"):
+            sfs.coregistration_bursts(tmp_path / "list.txt", tmp_path / "o.h5", index)
+        assert asked == missing
+        assert opened == used
