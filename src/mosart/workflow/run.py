@@ -130,7 +130,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         hashes = hash_files(plan.inputs, talk, plan.hashes)
         provenance = _provenance(plan, hashes)
         # A small result is computed here, a large one while it is written.
-        with talk.progress("inverting, row by row") as advance, dask_progress(advance):
+        with talk.progress(f"inverting ({plan.config.method})") as advance, dask_progress(advance):
             change = _invert(plan)
         with talk.progress("writing the result") as advance:
             write_dataset(change.dataset.assign_attrs(provenance), stage / "radar.nc", progress=advance)
