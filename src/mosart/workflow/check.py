@@ -113,6 +113,11 @@ class Plan:
         ]
         return "\n".join(lines)
 
+    def _memory_text(self) -> str:
+        if self.config.method == "synthesis":
+            return "not known beforehand: synthesis holds the whole image and is for crops so far"
+        return f"about {self.memory.peak / 2**30:.2g} GiB with {self.workers} workers"
+
     @property
     def mapped(self) -> bool:
         """Whether the products go on a map grid: with lon/lat and a known look."""
