@@ -107,7 +107,7 @@ class Plan:
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
             f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
-            f"memory     about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers",
+            f"memory     {self._memory_text()}",
             f"disk       about {self.memory.disk / 2**30:.2f} GiB",
             f"error      {expected_error(self.config.method)}",
         ]
@@ -116,7 +116,7 @@ class Plan:
     def _memory_text(self) -> str:
         if self.config.method == "synthesis":
             return "not known beforehand: synthesis holds the whole image and is for crops so far"
-        return f"about {self.memory.peak / 2**30:.2g} GiB with {self.workers} workers"
+        return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
     @property
     def mapped(self) -> bool:
