@@ -222,6 +222,19 @@ def test_options_that_cannot_be_used_are_refused(
         (["compare", "none", "other"], "none"),
         (["compare", "none", "other", "--date", "2019"], "2019"),
         (["simulate", "--out", "a.h5", "--dates", "1"], "dates"),
+        (["coregister"], "`slc` is missing"),
+        (["coregister", "--slc", "a.SAFE", "--out", "stack.nc"], "`dem` is missing"),
+        (["coregister", "--slc", "a.SAFE", "--dem", "none.tif"], "`out` is missing"),
+        (["coregister", "--slc", "a.SAFE:IW2", "--dem", "none.tif", "--out", "stack.nc"], "a.SAFE"),
+        (["run", "--slc", "a.SAFE", "--out", "out"], "`dem` is missing"),
+        (["check", "--slc", "a.SAFE", "--dem", "none.tif", "--out", "out"], "slc: "),
+        (["run", "--slc", "a.SAFE", "--stack", "b.h5", "--out", "out"], "stack and slc"),
+        (["fetch", "--place", "1,2,3", "--start", "20190101", "--end", "20190102", "--out", "o"], "lonlat"),
+        (
+            ["fetch", "--place", "1,2,3,4", "--start", "2019-01-01", "--end", "20190102", "--out", "o"],
+            "start",
+        ),
+        (["fetch", "--place", "1,2,3,4", "--start", "20190103", "--end", "20190102", "--out", "o"], "end"),
         (["simulate", "--out", "a.h5", "--terrain", "none.tif"], "none.tif"),
         (["simulate", "--out", "no/such/folder/a.h5"], "no/such/folder"),
     ],
@@ -370,7 +383,8 @@ def test_simulate_writes_a_stack_and_its_truth(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_help_teaches_by_examples_and_names_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("run", "check", "init", "info", "simulate", "demo", "report", "export", "compare"):
+    commands = ("run", "check", "init", "info", "simulate", "demo", "coregister", "fetch")
+    for command in (*commands, "report", "export", "compare"):
         assert main([command, "--help"]) == 0
         assert f"mosart {command} " in capsys.readouterr().out
     assert main(["--help"]) == 0
@@ -432,6 +446,22 @@ def test_a_bug_shows_its_traceback_and_is_called_one(
     assert "ZeroDivisionError" in message
     assert "this is a bug in MoSARt" in message
     assert "the log of the failed run is" in message
+
+
+def test_without_the_extras_their_commands_say_how_to_get_them_and_all_else_works(
+    stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("eos", "cv2", "asf_search", "eof", "dem_stitcher"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "a.SAFE" / "annotation").mkdir(parents=True)
+    (tmp_path / "a.SAFE" / "annotation" / "s1a-iw3.xml").touch()
+    (tmp_path / "dem.tif").touch()
+    assert main(["coregister", "--slc", "a.SAFE", "--dem", "dem.tif", "--out", "s.nc"]) == 2
+    assert "pip install 'mosart[slc]'" in capsys.readouterr().err
+    place = ["--place", "-1,2,3,4", "--start", "20190101", "--end", "20190102", "--out", "o"]
+    assert main(["fetch", *place]) == 2
+    assert "pip install 'mosart[download]'" in capsys.readouterr().err
+    assert main(["run", "--stack", str(stack), "--out", "out", "--despeckle", "none", "--quiet"]) == 0
 
 
 def mosart(*arguments: str, **environment: str) -> subprocess.Popen[str]:

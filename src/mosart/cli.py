@@ -1,4 +1,6 @@
-"""The command line: ``mosart demo | init | check | run | report | export | compare | info | simulate``.
+"""The command line: ``mosart demo | init | check | run | report | export | compare | info | simulate | …``.
+
+``coregister`` and ``fetch`` are for SLC products.
 
 It is made of the typed config itself by cyclopts. The other library that takes pydantic models as they are,
 tyro, was tried on the same model: its unions read worse in ``--help``, its nested options lose their prefix
@@ -45,6 +47,9 @@ app = App(
 
     `mosart compare OUT lidar_difference.tif` — how far the result is from another run, or from lidar
 
+    From SLC products: `mosart fetch` gets Sentinel-1 bursts, orbits and a DEM, `mosart coregister` makes a
+    stack of products; `mosart run` does so too where the config names `slc` and `dem`.
+
     Every key of the config is an option too, and an option wins over the file.
     """,
     version=software_version,
@@ -63,7 +68,7 @@ Products = Annotated[Path, Parameter(help="Folder that `mosart run` left its pro
 
 @app.command
 def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = False) -> None:
-    """Run the whole workflow: from a stack file to a folder of maps, tables and figures.
+    """Run the whole workflow: from a stack file or SLC products to a folder of maps, tables and figures.
 
     **Examples**
 
@@ -75,6 +80,8 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
 
     `mosart run --stack projections.h5 --out OUT --crop -163.98,54.74,-163.96,54.76 --reference 20190115
     --epoch 20190415,20190515 --epoch 20190601..20190701`
+
+    `mosart run --slc A.SAFE --slc B.zip --dem DEM.tif --dem-datum EGM2008 --out OUT`
 
     What it leaves is described in docs/files.md. Products of an earlier run in the same folder are replaced
     as a set; files that no run made are not touched.
@@ -102,14 +109,17 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
     `mosart check config.yaml`
 
     `mosart check --stack projections.h5 --out OUT --reference 20190115`
+
+    Of SLC products the metadata are checked, and how much of the scene the DEM covers.
     """
     from .workflow.check import prepare
+    from .workflow.fromslc import check_slc
     from .workflow.log import Talk, recorded
 
     config = _config(file, options)
     talk = Talk()
     with recorded(talk):
-        plan = prepare(config, talk)
+        plan = check_slc(config) if config.slc else prepare(config, talk)
     _say(plan.text())
 
 
@@ -126,6 +136,8 @@ def init(
     `mosart init --stack projections.h5`
 
     `mosart init --stack projections.h5 --out OUT --method rowwise --config rowwise.yaml`
+
+    `mosart init --slc A.SAFE --slc B.zip --dem DEM.tif`
     """
     from .workflow.init import write_config
 
@@ -305,6 +317,76 @@ def demo(
     _say(run_demo(out))
 
 
+@app.command
+def coregister(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = False) -> None:
+    """Make a stack of SLC products: images and geometry on one radar grid. Needs the extra `mosart[slc]`.
+
+    **Examples**
+
+    `mosart coregister --slc A.SAFE --slc B.zip --dem DEM.tif --dem-datum EGM2008 --out stack.nc`
+
+    `mosart coregister --slc A.SAFE:IW2 --slc B.SAFE:IW2 --dem DEM.tif --orbits orbits --out stack.nc
+    --crop 179.3,51.9,179.9,52.1 --grid-date 20190803 --polarization VV`
+
+    `mosart coregister --slc A.SAFE --dem DEM.tif --out one.nc` — amplitude and geometry of one product
+
+    `mosart coregister config.yaml` — the first step of `mosart run config.yaml`, which finds it done
+
+    `--out` names the stack's file (.nc); where it names a folder, as for a run, the stack is `stack.nc` in
+    it. The other options of a run do not count here, but `--areas`: ground there does not count for the
+    alignment.
+
+    Parameters
+    ----------
+    quiet
+        No messages and no progress bars.
+    """
+    from .workflow.cores import working_threads
+    from .workflow.fromslc import check_slc, make_stack
+    from .workflow.log import Talk, recorded
+
+    config = _config(file, options)
+    talk = Talk(quiet=quiet)
+    with recorded(talk), working_threads(config.workers):
+        plan = check_slc(config, run=False)
+        path, _ = make_stack(plan, talk)
+    _say(f"{plan.text()}\nnext: mosart run {file or f'--stack {path} --out OUT'}")
+
+
+@app.command
+def fetch(
+    *,
+    place: Annotated[str, Parameter(help="Box WEST,SOUTH,EAST,NORTH in degrees.")],
+    start: Annotated[str, Parameter(help="First day, YYYYMMDD.")],
+    end: Annotated[str, Parameter(help="Last day, YYYYMMDD.")],
+    out: Annotated[Path, Parameter(help="Folder to get them into; what is there is not fetched again.")],
+    polarization: Annotated[Literal["HH", "HV", "VH", "VV"], Parameter(help="Channel.")] = "VV",
+    direction: Annotated[
+        Literal["ascending", "descending"] | None, Parameter(help="Of the orbit; default: most dates.")
+    ] = None,
+    track: Annotated[int | None, Parameter(help="Relative orbit; default: most dates.")] = None,
+) -> None:
+    """Get Sentinel-1 bursts of a place, their orbits and a DEM. Needs the extra `mosart[download]`.
+
+    **Example**
+
+    `mosart fetch --place 179.5,51.9,179.7,52.0 --start 20190801 --end 20190831 --out semisopochnoi`
+
+    A login for NASA's Earthdata (urs.earthdata.nasa.gov, free) is taken from the file `.netrc` in your home
+    folder and from nowhere else. Bursts come from ASF, the DEM (Copernicus GLO-30, made ellipsoidal) from its
+    open archive.
+    """
+    from .workflow.fetch import fetch_files
+    from .workflow.log import Talk, recorded
+
+    talk = Talk()
+    with recorded(talk):
+        text = fetch_files(
+            place, start, end, out, talk, polarization=polarization, direction=direction, track=track
+        )
+    _say(text)
+
+
 def _config(file: Path | None, options: Config | None) -> Config:
     """Put the options over the file; relative paths of options are the current folder's."""
     given = (options or Config()).anchored(Path.cwd())
@@ -326,7 +408,7 @@ def _complain(text: str) -> None:
 
 #: Options that take a box or a point: their numbers may begin with a minus, and may stand apart.
 _NUMBERS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(,[+-]?(\d+\.?\d*|\.\d+))*,?")
-_BOXES = ("--crop", "--areas", "--points", "--stable", "--water.strip")
+_BOXES = ("--crop", "--areas", "--points", "--stable", "--water.strip", "--place")
 
 
 def join_numbers(arguments: Sequence[str]) -> list[str]:

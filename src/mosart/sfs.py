@@ -56,6 +56,19 @@ OUTPUTS = {"A": "ascending.h5", "D": "descending.h5"}
 #: Noise level of the DEM's gradient in its filter, metres per pixel.
 SIGMA_GRADIENT = 0.5
 
+_STACK = (
+    "coregister with ISCE2 and name its folder, `mosart run --stack FOLDER`; ALOS products cannot be read yet"
+)
+
+#: What to use instead of the original's calls of ISCE2.
+_INSTEAD = {
+    "coregistration_alos": _STACK,
+    "coreg_alos": _STACK,
+    "coreg_tops_burst": "use `mosart coregister`, or mosart.sfs.coregistration_bursts",
+    "get_product_file": "use `mosart coregister`, which leaves one file, the stack",
+    "insar": "use `mosart coregister`, or mosart.sfs.coregistration",
+}
+
 #: Rows of an image that are in memory at a time.
 ROWS = 256
 
@@ -367,18 +380,60 @@ def readcomplexdata(GDALfilename: AnyPath) -> tuple[Array, Array]:
     return np.abs(data), np.angle(data)
 
 
-def coregistration(
-    output: AnyPath = "projections.h5", path: AnyPath | None = None, index: int = 1
-) -> NoReturn:
-    """Not built: coregistration of TerraSAR-X images. Raises `InputError`."""
-    _not_built("coregistration")
+def coregistration(output: AnyPath = "projections.h5", path: AnyPath | None = None, index: int = 1) -> None:
+    """Coregister TerraSAR-X products and write the grouped HDF5.
+
+    Parameters
+    ----------
+    output : path
+        File: one group ``DATE1_DATE2`` a date with ``dem``, ``lon``, ``lat``, ``amps`` and ``amps1``.
+    path : path, optional
+        Folder of the products' folders; ``data/slcs1`` by default. A DEM named ``dem*.tif`` in it, beside
+        it or in the current folder is used, else one is fetched (extra ``download``).
+    index : int
+        1 writes the file anew; larger adds the products from that place on and keeps the others.
+
+    Raises
+    ------
+    InputError
+        If there are no products, or no date but the first could be aligned.
+
+    Notes
+    -----
+    A product or date that cannot be used is logged as a warning, with the reason, and the others go on.
+    """
+    from .slc import original
+
+    original.coregistration(output, path, index)
 
 
-def coregistration_bursts(
-    bursts_list: AnyPath, output: AnyPath = "projections.h5", index: int = 1
-) -> NoReturn:
-    """Not built: coregistration of Sentinel-1 bursts. Raises `InputError`."""
-    _not_built("coregistration_bursts")
+def coregistration_bursts(bursts_list: AnyPath, output: AnyPath = "projections.h5", index: int = 1) -> None:
+    """Coregister Sentinel-1 bursts and write the flat HDF5.
+
+    Parameters
+    ----------
+    bursts_list : path
+        Text file of burst names, one a line. Products of those names beside the list or in the current
+        folder are used; what is missing is fetched (extra ``download``). A DEM named ``dem*.tif`` there is
+        used, else one is fetched.
+    output : path
+        File: ``dem``, ``lon``, ``lat`` and one dataset a date.
+    index : int
+        1 writes the file anew; larger adds the dates from that place in the list and keeps the others.
+
+    Raises
+    ------
+    InputError
+        If the list mixes bursts or polarisations, or no date but the first could be aligned.
+
+    Notes
+    -----
+    A burst or date that cannot be used is logged as a warning, with the reason, and the others go on. Needs
+    the extra ``slc``.
+    """
+    from .slc import original
+
+    original.coregistration_bursts(bursts_list, output, index)
 
 
 def coregistration_alos(
@@ -387,15 +442,15 @@ def coregistration_alos(
     roi: Sequence[float] | None = None,
     index: int = 1,
 ) -> NoReturn:
-    """Not built: coregistration of ALOS images. Raises `InputError`."""
-    _not_built("coregistration_alos")
+    """Not here: coregistration of ALOS images. Raises `InputError`."""
+    _not_here("coregistration_alos", _INSTEAD["coregistration_alos"])
 
 
 def coreg_alos(
     reference_scene: str, secondary_scene: str, roi: Sequence[float] | None = None, download: bool = True
 ) -> NoReturn:
-    """Not built: coregistration of two ALOS scenes. Raises `InputError`."""
-    _not_built("coreg_alos")
+    """Not here: coregistration of two ALOS scenes. Raises `InputError`."""
+    _not_here("coreg_alos", _INSTEAD["coreg_alos"])
 
 
 def coreg_tops_burst(
@@ -406,27 +461,22 @@ def coreg_tops_burst(
     apply_water_mask: bool = False,
     download: bool = True,
 ) -> NoReturn:
-    """Not built: coregistration of two Sentinel-1 bursts. Raises `InputError`."""
-    _not_built("coreg_tops_burst")
+    """Not here: coregistration of two Sentinel-1 bursts. Raises `InputError`."""
+    _not_here("coreg_tops_burst", _INSTEAD["coreg_tops_burst"])
 
 
 def get_product_file(product: Any, file_prefix: str) -> NoReturn:
-    """Not built: file of a downloaded product. Raises `InputError`."""
-    _not_built("get_product_file")
+    """Not here: file of a downloaded product. Raises `InputError`."""
+    _not_here("get_product_file", _INSTEAD["get_product_file"])
 
 
 def insar(file1: AnyPath, file2: AnyPath, name: str = "temporal") -> NoReturn:
-    """Not built: a pair of TerraSAR-X images through ISCE. Raises `InputError`."""
-    _not_built("insar")
+    """Not here: a pair of TerraSAR-X images through ISCE. Raises `InputError`."""
+    _not_here("insar", _INSTEAD["insar"])
 
 
-def _not_built(name: str) -> NoReturn:
-    raise InputError(
-        f"mosart.sfs.{name} does not work yet: this version coregisters no images",
-        expected="images that are coregistered already",
-        hint="coregister with ISCE2 or with mosart 1.0.2 in an environment of its own, and go on here with "
-        "the projections.h5 that it writes: mosart.sfs.preprocessing, or `mosart run --stack projections.h5`",
-    )
+def _not_here(name: str, instead: str) -> NoReturn:
+    raise InputError(f"mosart.sfs.{name} is not here: it ran ISCE2, which MoSARt does without", hint=instead)
 
 
 def _output(output: AnyPath | None, path: str | None) -> Path:

@@ -28,9 +28,22 @@ boxes = st.one_of(st.builds(Box), st.builds(Box, lonlat=lonlat), st.builds(Box, 
 names = st.text("abcdefghijklmnopqrstuvwxyzäé #:'\"{}[]-", min_size=1, max_size=12).map(
     lambda s: f"/d/{s}x.json"
 )
+sources = st.one_of(
+    st.fixed_dictionaries({"stack": st.tuples(names.map(Path))}),
+    st.fixed_dictionaries(
+        {
+            "slc": st.lists(names.map(lambda n: Path(f"{n}:IW2")), min_size=1, max_size=3),
+            "dem": st.lists(names.map(Path), min_size=1, max_size=2),
+            "dem_datum": st.none() | st.sampled_from(["EGM2008", "ellipsoidal"]) | st.floats(-100, 100),
+            "polarization": st.sampled_from([None, "VV", "hh"]),
+            "grid_date": st.none() | st.dates(dt.date(1990, 1, 1)).map(lambda d: f"{d:%Y%m%d}"),
+            "orbits": st.lists(names.map(Path), max_size=2),
+        }
+    ),
+)
 configs = st.builds(
-    Config,
-    stack=st.tuples(names.map(Path)),
+    lambda source, **rest: Config(**source, **rest),
+    sources,
     out=st.none() | names.map(Path),
     method=st.sampled_from(["rowwise", "rowwise-intensity"]),
     reference=days,
@@ -91,7 +104,10 @@ def test_every_key_has_a_description_and_stands_in_the_file() -> None:
             "did you mean `geometry.incidence_angle`?",
         ),
         ("water: {sea: 0}", "water.sea", ""),
-        ("slc: a", "slc", ""),
+        ("stack: a\nslc: b", "stack and slc", "leave one out"),
+        ("grid_date: 20190230", "20190230", "correct the date"),
+        ("polarization: XX", "polarization", "choose one of HH"),
+        ("slcs: a", "slcs", "did you mean `slc`?"),
         ("method: rowise", "method", "did you mean rowwise?"),
         ("geometry: {incidence_angle: 92}", "geometry.incidence_angle", "correct"),
         ("geometry: {incidence_angle: .nan}", "geometry.incidence_angle", "correct"),
@@ -143,6 +159,11 @@ def test_paths_of_the_file_are_relative_to_it_and_those_of_options_to_the_curren
     assert config.areas == (str(tmp_path / "x.json"), "lonlat=1.5,2.0,3.0,4.0")
     assert config.weights_path() == tmp_path / "w.tif"
     assert config.water.raster == tmp_path / "w.npy"
+    products = load(write(tmp_path, "{slc: [a.SAFE:IW2, /b.zip], dem: d.tif, orbits: o, dem_datum: 7.5}"))
+    assert products.slc == (tmp_path / "a.SAFE:IW2", Path("/b.zip"))
+    assert products.dem == (tmp_path / "d.tif",)
+    assert products.orbits == (tmp_path / "o",)
+    assert products.dem_datum == "7.5"
     merged = config.merged(Config(out=Path("/elsewhere"), water=Water(sea_level=0)))
     assert merged.out == Path("/elsewhere")
     assert merged.water == Water(raster=tmp_path / "w.npy", sea_level=0)

@@ -12,7 +12,7 @@ import h5py
 from mosart.errors import InputError
 from mosart.stack import Stack
 
-from . import flat, grouped, netcdf, zarr
+from . import flat, grouped, isce, mintpy, netcdf, zarr
 from .assemble import build
 from .checks import check_geometry, drop_empty, find_empty, warn_of_datum
 from .hdf5 import get, open_file, reading
@@ -29,7 +29,10 @@ _OTHERS = {
     b"MM\x00+": "TIFF",
     b"PK\x03\x04": "a zip archive",
 }
-_EXPECTED = "a stack: the original's HDF5 (flat or grouped), or a netCDF-4 or Zarr that MoSARt wrote"
+_EXPECTED = (
+    "a stack: the original's HDF5 (flat or grouped), a netCDF-4 or Zarr that MoSARt wrote, the folder of "
+    "a stack of ISCE2, or MintPy's geometryRadar.h5 with its images"
+)
 
 
 def _is_netcdf(file: Any) -> bool:
@@ -59,6 +62,12 @@ HDF5_LAYOUTS: tuple[tuple[Callable[[Any], bool], Callable[[Path], Stack]], ...] 
     (lambda _: True, _open_flat),
 )
 
+#: Layouts that their names and folders tell.
+OTHER_PROCESSORS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Stack]], ...] = (
+    (isce.recognises, isce.open_isce),
+    (mintpy.recognises, mintpy.open_mintpy),
+)
+
 
 def open_stack(path: str | os.PathLike[str], *, minimum_dates: int = 2) -> Stack:
     """Open a stack of amplitude images, lazily.
@@ -67,7 +76,8 @@ def open_stack(path: str | os.PathLike[str], *, minimum_dates: int = 2) -> Stack
     ----------
     path : path-like
         The original's HDF5, flat (``dem``, ``lon``, ``lat``, one dataset ``YYYYMMDD`` a date) or grouped
-        (a date or a pair of dates a group), or a netCDF-4 or Zarr that MoSARt wrote.
+        (a date or a pair of dates a group), a netCDF-4 or Zarr that MoSARt wrote, the folder of a stack of
+        ISCE2 (with ``merged`` in it), or MintPy's ``geometryRadar.h5``.
     minimum_dates : int
         Fewer images with data than these are refused.
 
@@ -96,7 +106,9 @@ def open_stack(path: str | os.PathLike[str], *, minimum_dates: int = 2) -> Stack
     where = Path(path)
     if not where.exists():
         raise InputError(f"{where} does not exist", expected=_EXPECTED, hint="check the path")
-    opener = _zarr_opener(where) if where.is_dir() else _file_opener(where)
+    opener = next((opener for test, opener in OTHER_PROCESSORS if test(where)), None)
+    if opener is None:
+        opener = _zarr_opener(where) if where.is_dir() else _file_opener(where)
     stack = opener(where)
     check_geometry(stack, where)
     warn_of_datum(stack, where)
@@ -105,7 +117,7 @@ def open_stack(path: str | os.PathLike[str], *, minimum_dates: int = 2) -> Stack
 
 def _zarr_opener(path: Path) -> Callable[[Path], Stack]:
     if not any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata")):
-        raise InputError(f"{path} is a folder, but no Zarr", expected=_EXPECTED)
+        raise InputError(f"{path} is a folder, but no Zarr and no stack of ISCE2", expected=_EXPECTED)
     return lambda where: to_stack(zarr.open_dataset(where), where)
 
 

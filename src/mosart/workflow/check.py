@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mosart.geometry import LookFrame, flag_visibility, resolve
 from mosart.geometry.resolve import GeometryUnknown
 from mosart.inversion import Entry, plan_entries
 from mosart.io import open_stack
+from mosart.io.isce import input_files
 from mosart.stack import Stack
 
 from .accuracy import expected_error
@@ -29,6 +31,8 @@ from .places import is_numbers, select_dates
 from .survey import Survey, set_aside_empty, survey
 
 logger = logging.getLogger(__name__)
+
+_NEEDED = "a stack file (or `slc` and `dem`) and an `out` folder"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ class Plan:
         What the run will need.
     workers : int
         Threads.
+    source : Path
+        The stack file.
+    inputs : tuple of Path
+        Files of the user's that the run reads.
+    hashes : mapping of Path to str
+        SHA-256 of those that are known already.
     """
 
     config: Config
@@ -78,13 +88,15 @@ class Plan:
     found: Survey
     memory: Estimate
     workers: int
+    source: Path
     inputs: tuple[Path, ...] = field(default=())
+    hashes: Mapping[Path, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """Tell a user what the run will do."""
         dates, rows, columns = self.stack.shape
         lines = [
-            f"stack      {self.config.stack[0]}",
+            f"stack      {self.source}",
             f"size       {dates} dates, {rows} azimuth rows x {columns} range pixels",
             f"dates      {_names(self.stack.dates)}",
             f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
@@ -95,11 +107,16 @@ class Plan:
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
             f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
-            f"memory     about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers",
+            f"memory     {self._memory_text()}",
             f"disk       about {self.memory.disk / 2**30:.2f} GiB",
             f"error      {expected_error(self.config.method)}",
         ]
         return "\n".join(lines)
+
+    def _memory_text(self) -> str:
+        if self.config.method == "synthesis":
+            return "not known beforehand: synthesis holds the whole image and is for crops so far"
+        return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
     @property
     def mapped(self) -> bool:
@@ -107,7 +124,9 @@ class Plan:
         return self.stack.has_lonlat and self.frame is not None
 
 
-def prepare(config: Config, talk: Talk) -> Plan:
+def prepare(
+    config: Config, talk: Talk, *, made: Path | None = None, hashes: Mapping[Path, str] | None = None
+) -> Plan:
     """Check everything that a run needs, and change nothing.
 
     Parameters
@@ -116,6 +135,10 @@ def prepare(config: Config, talk: Talk) -> Plan:
         With absolute paths.
     talk : Talk
         The terminal.
+    made : Path, optional
+        The stack that this run has made of SLC products.
+    hashes : mapping of Path to str, optional
+        SHA-256 of inputs that are known already.
 
     Returns
     -------
@@ -126,10 +149,11 @@ def prepare(config: Config, talk: Talk) -> Plan:
     InputError
         On anything that would stop the run later: it names the file, date or key.
     """
-    path, out = required(config)
-    inputs = _existing(config)
+    out = required(config, "out" if made else "stack")
+    inputs = existing(config)
     ProductFolder(out).examine(inputs)
-    _check_grid(config)
+    check_grid(config)
+    path = made or config.stack[0]
     whole = open_stack(path)
     # The whole image tells the geometry better than a part of it, and its slopes shade the part.
     frame, fault = _geometry(whole, config)
@@ -167,29 +191,33 @@ def prepare(config: Config, talk: Talk) -> Plan:
             mapped=stack.has_lonlat and frame is not None,
         ),
         workers=workers,
+        source=path,
         inputs=inputs,
+        hashes=hashes or {},
     )
     plan.memory.warn()
     return plan
 
 
-def required(config: Config) -> tuple[Path, Path]:
-    """Return the stack and the output folder; refuse a config without them."""
-    for key, value in (("stack", config.stack), ("out", config.out)):
-        if not value:
+def required(config: Config, *keys: str) -> Path:
+    """Return the output; refuse a config without it or another key."""
+    for key in (*keys, "out"):
+        if not getattr(config, key):
             raise InputError(
                 f"`{key}` is missing",
-                expected="a stack file and an `out` folder",
+                expected="`slc` and `dem`, and an `out`" if "dem" in keys else _NEEDED,
                 got=f"no `{key}`",
                 hint=f"name it in the config file or as --{key}",
             )
     assert config.out is not None  # for the type checker: refused above
-    return config.stack[0], config.out
+    return config.out
 
 
-def _existing(config: Config) -> tuple[Path, ...]:
+def existing(config: Config) -> tuple[Path, ...]:
     """Return all files that the config names; refuse a missing one by its key."""
-    named: list[tuple[str, Path]] = [("stack", path) for path in config.stack]
+    named: list[tuple[str, Path]] = [("stack", part) for path in config.stack for part in input_files(path)]
+    named += [("slc", part) for path in config.slc for part in product_files(path)]
+    named += [(key, path) for key in ("dem", "orbits") for path in getattr(config, key)]
     named += [
         (key, Path(text)) for key in ("areas", "points") for text in getattr(config, key) if is_path(text)
     ]
@@ -206,7 +234,20 @@ def _existing(config: Config) -> tuple[Path, ...]:
             raise InputError(
                 f"{key}: {path} does not exist", expected=what, got=str(path), hint=f"correct `{key}`"
             )
-    return tuple(path for _, path in named)
+    return tuple(dict.fromkeys(path for _, path in named))
+
+
+def product_files(path: Path) -> tuple[Path, ...]:
+    """Return the files and folders of an SLC product; its path may end with a subswath (``:IW2``)."""
+    if not path.exists():
+        path = path.with_name(re.sub(r":IW[1-3]$", "", path.name, flags=re.IGNORECASE))
+    if path.name.lower() == "manifest.safe":
+        return (path.parent,)
+    if not path.exists() or path.suffix.lower() not in {".tiff", ".tif", ".xml"}:
+        return (path,)
+    # A burst is a TIFF and an XML of one name, an SSC is an XML beside its images.
+    parts = (*(path.with_suffix(end) for end in (".tiff", ".tif", ".xml")), path.parent / "IMAGEDATA")
+    return tuple(part for part in parts if part.exists())
 
 
 def is_path(place: str) -> bool:
@@ -214,7 +255,8 @@ def is_path(place: str) -> bool:
     return not (place.startswith(("lonlat=", "pixels=")) or is_numbers(place))
 
 
-def _check_grid(config: Config) -> None:
+def check_grid(config: Config) -> None:
+    """Refuse a map grid that cannot be."""
     if config.grid.crs.lower() in {"utm", "geographic"}:
         return
     from pyproj import CRS

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from mosart.errors import InputError
 
-from .places import BOX_FORMS, check_dates, is_numbers, lonlat_fault, parse_box, pixels_fault
+from .places import BOX_FORMS, check_dates, is_numbers, lonlat_fault, parse_box, parse_date, pixels_fault
 
 DEFAULT_METHOD = "rowwise-intensity"
 WEIGHTS = ("unit", "stable", "robust")
@@ -33,6 +33,20 @@ def _dates_text(value: object) -> str:
     """Join dates as YAML or Python gives them to one text."""
     items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     return ",".join(str(item) for item in items)
+
+
+def _text(value: object) -> object:
+    """Take a number as YAML reads it for the text it was."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _day(value: object) -> object:
+    """One date, given as a text or a number."""
+    return None if value is None else f"{parse_date(str(value)):%Y%m%d}"
+
+
+def _channel(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 def _reference(value: object) -> object:
@@ -203,7 +217,36 @@ class Config(Section):
 
     stack: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
         default=(),
-        description="stack file: the original's HDF5 (flat or grouped), or MoSARt's netCDF or Zarr",
+        description="stack file: the original's HDF5 (flat or grouped), MoSARt's netCDF or Zarr, or what "
+        "ISCE2 or MintPy coregistered",
+    )
+    slc: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        description="SLC products instead of a stack, in any order: Sentinel-1 SAFE folders, zips (:IW2 "
+        "after the path names one subswath) or bursts, TerraSAR-X SSC, NISAR-format RSLC; they are "
+        "coregistered first",
+    )
+    dem: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="DEM for the products, one or several GeoTIFFs in any CRS"
+    )
+    dem_datum: Annotated[str | None, BeforeValidator(_text)] = Field(
+        default=None,
+        min_length=1,
+        description="what the heights of the DEM are: ellipsoidal, EGM2008, EGM96, EGM84 (above that geoid), "
+        "or the metres to add to make them ellipsoidal; by default what the file says",
+    )
+    polarization: Annotated[Literal["HH", "HV", "VH", "VV"] | None, BeforeValidator(_channel)] = Field(
+        default=None, description="channel of the products; by default the co-polarised one"
+    )
+    grid_date: Annotated[str | None, BeforeValidator(_day)] = Field(
+        default=None,
+        description="date, as 20190115, whose radar grid the products are brought to (another matter than "
+        "`reference`); by default the earliest",
+    )
+    orbits: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Sentinel-1 orbit files (POEORB, RESORB) or folders of them; by default the "
+        "products' own",
     )
     out: Path | None = Field(
         default=None, description="folder of the products; files in it that no run made are not touched"
@@ -273,6 +316,17 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.stack and self.slc:
+            raise InputError(
+                "stack and slc: a run starts from one of them",
+                expected="`stack`, or `slc` with `dem`",
+                got="both",
+                hint="leave one out",
+            )
+        return self
+
     def weights_path(self) -> Path | None:
         """Return the raster of the weights, or None where they are named."""
         return None if self.weights in WEIGHTS else Path(self.weights)
@@ -315,8 +369,9 @@ class Config(Section):
             return value if "=" in value or is_numbers(value) else str(path(Path(value)))
 
         data = self.model_dump(exclude_unset=True)
-        if "stack" in data:
-            data["stack"] = [path(p) for p in data["stack"]]
+        for key in ("stack", "slc", "dem", "orbits"):
+            if key in data:
+                data[key] = [path(p) for p in data[key]]
         for key in ("areas", "points"):
             if key in data:
                 data[key] = [place(text) for text in data[key]]

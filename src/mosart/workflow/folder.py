@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -45,13 +45,16 @@ class ProductFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
 
-    def examine(self, inputs: Iterable[Path] = ()) -> None:
+    def examine(self, inputs: Iterable[Path] = (), *, making: Collection[str] = ()) -> None:
         """Check, without changing anything, that a run can leave its products here.
 
         Parameters
         ----------
         inputs : iterable of Path
             Files that the run reads.
+        making : collection of str
+            Products of this run besides the usual ones: a file of the user's own may have such a name
+            where a run does not make it.
 
         Raises
         ------
@@ -80,7 +83,8 @@ class ProductFolder:
         if where != self.path:
             return
         ours = self.products()
-        foreign = [name for name in self._named_like_products() if name not in ours]
+        named = [*self._named_like_products(), *(n for n in making if (self.path / n).exists())]
+        foreign = [name for name in named if name not in ours]
         if foreign:
             raise InputError(
                 f"out: {self.path} holds files that no run of MoSARt left there: {', '.join(foreign)}",
@@ -165,8 +169,13 @@ class ProductFolder:
                 )
 
     @contextmanager
-    def staging(self) -> Iterator[Path]:
+    def staging(self, keep: Collection[str] = ()) -> Iterator[Path]:
         """Give a folder to write all products into, and put them in place at the end.
+
+        Parameters
+        ----------
+        keep : collection of str
+            Earlier products that stay unless one of the same name is written.
 
         Yields
         ------
@@ -192,7 +201,7 @@ class ProductFolder:
             products = stage / "products"
             products.mkdir()
             yield products
-            self._put_in_place(products)
+            self._put_in_place(products, keep)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             for folder in missing:
@@ -201,9 +210,11 @@ class ProductFolder:
             raise
         shutil.rmtree(stage, ignore_errors=True)
 
-    def _put_in_place(self, staged: Path) -> None:
+    def _put_in_place(self, staged: Path, keep: Collection[str]) -> None:
         new = sorted(p.relative_to(staged).as_posix() for p in staged.rglob("*") if p.is_file())
-        old = self.products()
+        before = self.products()
+        kept = [name for name in before if name in keep and name not in new]
+        old = [name for name in before if name not in kept]
         foreign = [name for name in new if name not in old and (self.path / name).exists()]
         if foreign:
             raise InputError(
@@ -211,7 +222,7 @@ class ProductFolder:
                 hint="move these files away and run again",
             )
         # Whatever is killed from here on, the list knows every file that may be there.
-        self._write_list(sorted({*old, *new}), complete=False)
+        self._write_list(sorted({*before, *new}), complete=False)
         for name in old:
             (self.path / name).unlink(missing_ok=True)
         for name in new:
@@ -221,7 +232,7 @@ class ProductFolder:
         for folder in {(self.path / name).parent for name in old} - {self.path}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        self._write_list(new, complete=True)
+        self._write_list(sorted({*new, *kept}), complete=True)
 
     def _write_list(self, names: list[str], *, complete: bool) -> None:
         text = json.dumps({"products": names, "complete": complete}, indent=1)

@@ -112,7 +112,9 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
     folder.mkdir()
     images = plan.stack.select(plan.reference[:1])
     filtered = None
-    if plan.config.despeckle != "none":
+    if (
+        plan.config.despeckle != "none" and plan.config.method != "synthesis"
+    ):  # which takes images as they are
         amplitude = images.dataset["amplitude"]
         filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
     map_file = stage / "elevation_change.nc"

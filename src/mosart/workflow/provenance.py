@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # `mosart --help` must not wait for the libraries behind it
+    from .log import Talk
 
 CITATION = (
     "Angarita, M., Grapenthin, R., Plank, S., Meyer, F. J., Dietterich, H. (2022), Quantifying Large-Scale "
@@ -47,6 +51,38 @@ def sha256(path: Path, advance: Callable[[int], None] = lambda _: None) -> str:
             digest.update(block)
             advance(len(block))
     return digest.hexdigest()
+
+
+def hash_files(paths: Sequence[Path], talk: Talk, known: Mapping[Path, str] | None = None) -> dict[Path, str]:
+    """Hash files and folders, with a progress bar.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders.
+    talk : Talk
+        The terminal.
+    known : mapping of Path to str, optional
+        Hashes that need not be taken again.
+
+    Returns
+    -------
+    dict of Path to str
+        In the order of `paths`.
+    """
+    hashes = dict(known or {})
+    wanted = [path for path in paths if path not in hashes]
+    total, done = total_bytes(wanted), 0
+    with talk.progress("hashing the input") as advance:
+
+        def count(read: int) -> None:
+            nonlocal done
+            done += read
+            advance(done, total)
+
+        for path in wanted:
+            hashes[path] = sha256(path, count)
+    return {path: hashes[path] for path in paths}
 
 
 def total_bytes(paths: Iterable[Path]) -> int:

@@ -23,9 +23,10 @@ from .config import Config
 from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
+from .fromslc import STACK, check_slc, make_stack
 from .log import Talk, dask_progress, recorded
 from .products import draw_figures, write_exports, write_map, write_report, write_tables
-from .provenance import CITATION, sha256, software_version, total_bytes
+from .provenance import CITATION, hash_files, software_version
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def run(config: Config, *, quiet: bool = False) -> Outcome:
         with recorded(talk, log):
             logger.debug("mosart %s", software_version())
             with working_threads(config.workers):
-                plan = prepare(config.anchored(Path.cwd()), talk)
+                plan = _planned(config.anchored(Path.cwd()), talk)
                 outcome = execute(plan, talk, log)
     except (InputError, KeyboardInterrupt, SystemExit):
         log.unlink(missing_ok=True)
@@ -97,6 +98,14 @@ def run(config: Config, *, quiet: bool = False) -> Outcome:
         raise
     log.unlink(missing_ok=True)
     return outcome
+
+
+def _planned(config: Config, talk: Talk) -> Plan:
+    """Check everything; where the run starts from products, make their stack first."""
+    if not config.slc:
+        return prepare(config, talk)
+    made, hashes = make_stack(check_slc(config), talk)
+    return prepare(config, talk, made=made, hashes=hashes)
 
 
 def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
@@ -119,11 +128,11 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
     folder = ProductFolder(plan.config.out)
     for line in plan.text().splitlines():
         logger.debug("%s", line)
-    with folder.staging() as stage:
-        hashes = _hashes(plan, talk)
+    with folder.staging(keep=(STACK,) if plan.config.slc else ()) as stage:
+        hashes = hash_files(plan.inputs, talk, plan.hashes)
         provenance = _provenance(plan, hashes)
         # A small result is computed here, a large one while it is written.
-        with talk.progress("inverting, row by row") as advance, dask_progress(advance):
+        with talk.progress(f"inverting ({plan.config.method})") as advance, dask_progress(advance):
             change = _invert(plan)
         with talk.progress("writing the result") as advance:
             write_dataset(change.dataset.assign_attrs(provenance), stage / "radar.nc", progress=advance)
@@ -160,22 +169,6 @@ def _invert(plan: Plan) -> ElevationChange:
         stable_name=plan.config.stable or "given",
     )
     return METHODS[plan.config.method](plan.stack, plan.reference, plan.entries, options)
-
-
-def _hashes(plan: Plan, talk: Talk) -> dict[Path, str]:
-    total = total_bytes(plan.inputs)
-    done = 0
-    hashes = {}
-    with talk.progress("hashing the input") as advance:
-
-        def count(read: int) -> None:
-            nonlocal done
-            done += read
-            advance(done, total)
-
-        for path in plan.inputs:
-            hashes[path] = sha256(path, count)
-    return hashes
 
 
 def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:

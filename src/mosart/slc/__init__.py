@@ -1,0 +1,1 @@
+"""From SLC products to a coregistered stack (the extra ``mosart[slc]``)."""
