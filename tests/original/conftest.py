@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import pytest
 
@@ -57,22 +57,14 @@ def original_lsquares(original_folder: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def original_sfs(original_folder: Path) -> Iterator[ModuleType]:
+def original_sfs(original_folder: Path) -> ModuleType:
     """The original's sfs, with stand-ins for the two libraries that what is tested does not use."""
     stubs = {"asf_search": ModuleType("asf_search"), "osgeo": ModuleType("osgeo")}
     stubs["asf_search"].ASFProduct = object  # type: ignore[attr-defined]
     stubs["osgeo"].gdal = ModuleType("gdal")  # type: ignore[attr-defined]
     stubs["osgeo"].gdal.UseExceptions = lambda: None
-    before = {name: sys.modules.get(name) for name in stubs}
-    sys.modules.update(stubs)
-    try:
-        yield _load(original_folder / "mosart" / "sfs.py", "original_sfs")
-    finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
+    with mock.patch.dict(sys.modules, stubs):  # while it is loaded: other tests need the libraries themselves
+        return _load(original_folder / "mosart" / "sfs.py", "original_sfs")
 
 
 def _load(path: Path, name: str) -> ModuleType:
