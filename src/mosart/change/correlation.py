@@ -94,24 +94,61 @@ def measure_correlation(errors: Floats) -> Correlation:
         Geyer 1992, Statistical Science 7, section 3.3), at most half of the lines' length. The mean is
         not removed: an offset of the whole stable ground counts as correlated error.
     """
-    valid = np.isfinite(errors)
-    pixels = int(valid.sum())
+    columns, rows = (errors[part] for part in sampled_lines(errors.shape))
+    return measure_lines(columns, rows)
+
+
+def sampled_lines(shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Choose the columns and the rows that the correlation of an image is measured on.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Azimuth, range.
+
+    Returns
+    -------
+    columns, rows : tuple of slice
+        Some whole columns, along azimuth, and some whole rows, along range; all of a small image.
+    """
+    every_row, every_column = (slice(None, None, max(1, size // _LINES)) for size in shape)
+    return (slice(None), every_column), (every_row, slice(None))
+
+
+def measure_lines(columns: Floats, rows: Floats) -> Correlation:
+    """Autocorrelation of standardised errors on some columns and rows of an image.
+
+    Parameters
+    ----------
+    columns, rows : ndarray, (azimuth, some) and (some, range)
+        As :func:`sampled_lines` chooses them, NaN where the ground is not stable.
+
+    Returns
+    -------
+    Correlation
+        As :func:`measure_correlation` says; variance and number of pixels are those of the rows.
+    """
+    pixels = int(np.isfinite(rows).sum())
     if pixels < _PAIRS:
         return FULLY_CORRELATED
-    filled = np.clip(errors, -_CLIP, _CLIP)
-    filled[~valid] = 0.0
-    variance = float(np.vdot(filled, filled) / pixels)
+    (across, known_across), (along, known_along) = _filled(columns.T), _filled(rows)
+    variance = float(np.vdot(along, along) / pixels)
     if variance == 0.0:
         return Correlation(np.array([1.0, 0.0]), np.array([1.0, 0.0]), 1.0, pixels)
-    along = [_autocorrelation(_lines(filled, axis), _lines(valid, axis)) for axis in (0, 1)]
-    return Correlation(along[0], along[1], max(variance, 1.0), pixels)
+    return Correlation(
+        _autocorrelation(across, known_across),
+        _autocorrelation(along, known_along),
+        max(variance, 1.0),
+        pixels,
+    )
 
 
-def _lines(values: NDArray[np.generic], axis: int) -> Floats:
-    """Sample lines along an axis, as rows."""
-    rows = values.T if axis == 0 else values
-    step = max(1, rows.shape[0] // _LINES)
-    return rows[::step].astype(np.float64)
+def _filled(lines: NDArray[np.generic]) -> tuple[Floats, Floats]:
+    """Cut wild errors and put 0 in the gaps; also return where there is none, as numbers."""
+    values = lines.astype(np.float64)
+    known = np.isfinite(values)
+    values = np.where(known, np.clip(values, -_CLIP, _CLIP), 0.0)
+    return values, known.astype(np.float64)
 
 
 def _autocorrelation(filled: Floats, valid: Floats) -> Floats:

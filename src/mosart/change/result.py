@@ -16,7 +16,7 @@ from mosart.errors import InputError
 from mosart.geometry.ground import known_number, pixel_area, pixel_area_from_look
 from mosart.stack import Stack
 
-from .correlation import FULLY_CORRELATED, Correlation, measure_correlation
+from .correlation import FULLY_CORRELATED, Correlation, measure_lines, sampled_lines
 from .pieces import AreaMasks, Piece, area_boxes, cell_areas
 
 logger = logging.getLogger(__name__)
@@ -218,18 +218,23 @@ class ElevationChange:
         date: dt.date,
         exclude: Booleans | None,
     ) -> Correlation:
-        positive = np.where(std > 0, std, np.nan)  # type: ignore[operator]
-        with np.errstate(invalid="ignore"):
-            errors = np.asarray(change / np.asarray(positive, dtype=change.dtype))
-        if "stable" in self.dataset:
-            stable = self.dataset["stable"].values.astype(bool)
-        else:
-            with np.errstate(invalid="ignore"):
-                stable = (errors <= 3.0) & (errors >= -3.0)
-            if exclude is not None:
-                stable &= ~exclude
-        errors[~stable] = np.nan  # in place: an image may be large
-        measured = measure_correlation(errors)
+        named = self.dataset["stable"].values.astype(bool) if "stable" in self.dataset else None
+
+        def errors(part: tuple[slice, slice]) -> Floats:
+            """Standardised errors on stable ground: of some lines, since an image may be large."""
+            spread = (std[part] if std.ndim else std).astype(np.float64)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values = change[part].astype(np.float64) / np.where(spread > 0, spread, np.nan)
+                if named is not None:
+                    stable = named[part]
+                else:
+                    stable = np.abs(values) <= 3.0
+                    if exclude is not None:
+                        stable &= ~exclude[part]
+            return np.where(stable, values, np.nan)
+
+        columns, rows = (errors(part) for part in sampled_lines(change.shape))
+        measured = measure_lines(columns, rows)
         if measured.pixels == 0 and np.any(std > 0):  # type: ignore[operator]
             logger.warning(
                 "%s: too little stable ground to measure how errors are correlated; "
