@@ -137,12 +137,14 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     scene = reference.scene
     energy, share = full_sums(epoch.mean, scene.block)
     size = scene.block[0] * scene.block[1]
+    looks = max(epoch.pixel_looks * epoch.dates * size, 0.5)
     measured = Measured(
         energy * scene.ground.range_spacing,
         share,
         full_sums(np.full(epoch.mean.shape, reference.floor), scene.block)[0] * scene.ground.range_spacing,
-        max(epoch.pixel_looks * epoch.dates * size, 0.5),
+        looks,
         reference.looks(epoch.pixel_looks, scene.block),
+        reference.alike(epoch.pixel_looks, scene.block, looks),
     )
     look = Look(scene, measured)
     spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)

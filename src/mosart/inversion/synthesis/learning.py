@@ -27,7 +27,9 @@ LEAST_NOISE, MOST_NOISE = 0.7, 10.0
 FEWEST_BLOCKS = 20
 
 
-def envelopes(problem: Problem, state: State, samples: Float, *, uniform: bool) -> tuple[Float, Float]:
+def envelopes(
+    problem: Problem, state: State, samples: Float, white: Float, *, uniform: bool
+) -> tuple[Float, Float]:
     """Next envelopes of change and brightness.
 
     Parameters
@@ -36,8 +38,8 @@ def envelopes(problem: Problem, state: State, samples: Float, *, uniform: bool) 
         The problem.
     state : State
         The present one.
-    samples : ndarray (number, unknown)
-        Of the zero-mean posterior.
+    samples, white : ndarray (number, unknown)
+        Draws from the zero-mean posterior, and the prior's white noise of each.
     uniform : bool
         One number for all places.
 
@@ -48,31 +50,21 @@ def envelopes(problem: Problem, state: State, samples: Float, *, uniform: bool) 
     brightness_envelope : ndarray (field, y, x)
         Natural logarithm.
     """
-    shape = problem.field.shape
-    variance = np.mean(samples**2, axis=0).reshape(-1, *shape)
-    u = problem.unit
-    if uniform:
-        one = np.sqrt(_uniform(state.change, variance[0], state.envelope, 1e-4))
-        change = np.full(shape, max(one, UNIFORM_LEAST * u))
-        bright = [
-            np.full(shape, float(np.clip(np.sqrt(_uniform(b, v, e, 1e-6)), *UNIFORM_BRIGHT)))
-            for b, v, e in zip(state.brightness, variance[1:], state.brightness_envelope)
-        ]
-        return change, np.array(bright)
-    bounds = {"floor": CHANGE_FLOOR * u, "ceiling": CHANGE_CEILING * u, "least": CHANGE_LEAST * u}
-    change = learn_envelope(state.change, variance[0], state.envelope, problem.field, **bounds)
-    bounds = {"floor": BRIGHT_FLOOR, "ceiling": BRIGHT_CEILING, "least": BRIGHT_LEAST}
-    bright = [
-        learn_envelope(b, v, e, problem.bright_field, **bounds)
-        for b, v, e in zip(state.brightness, variance[1:], state.brightness_envelope)
-    ]
+    u, n = problem.unit, state.change.size
+    least = UNIFORM_LEAST * u if uniform else CHANGE_FLOOR * u
+    bounds = [{"floor": least, "ceiling": CHANGE_CEILING * u, "least": CHANGE_LEAST * u}]
+    low, high = UNIFORM_BRIGHT if uniform else (BRIGHT_FLOOR, BRIGHT_CEILING)
+    bounds += [{"floor": low, "ceiling": high, "least": BRIGHT_LEAST}] * len(state.brightness)
+    change, *bright = (
+        learn_envelope(
+            prior, field, samples[:, k * n : (k + 1) * n], white[:, k * n : (k + 1) * n],
+            uniform=uniform, **limits,
+        )
+        for k, (prior, field, limits) in enumerate(
+            zip(problem.priors(state), [state.change, *state.brightness], bounds)
+        )
+    )  # fmt: skip
     return change, np.array(bright)
-
-
-def _uniform(mean: Float, variance: Float, envelope: Float, least: float) -> float:
-    """MacKay's fixed point of one variance for all nodes, of which five at least are told."""
-    told = float(np.clip(1 - variance / envelope**2, 0, 1).sum())
-    return max(float((mean**2).sum()) / max(told, 5.0), least)
 
 
 def noise(rows: Sequence[Rows], samples: Float, present: Sequence[float]) -> tuple[float, ...]:
@@ -110,4 +102,5 @@ def _rescale(rows: Rows, samples: Float, present: float) -> float:
     z = z / np.sqrt(free)
     middle = MAD * float(np.median(np.abs(z)))
     wide = float(np.sqrt(np.average(np.clip(z, -4 * middle, 4 * middle) ** 2, weights=free)))
-    return float(np.clip(present * max(middle**2, 0.8 * wide**2), LEAST_NOISE, MOST_NOISE))
+    single = rows.alike * max(middle**2, 0.8 * wide**2)
+    return float(np.clip(present * single, LEAST_NOISE, MOST_NOISE))

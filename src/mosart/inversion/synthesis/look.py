@@ -46,6 +46,10 @@ class Measured:
         What the receiver's noise adds to the energy of a block.
     looks, reference_looks : float
         Effective looks of a full block: of the epoch's mean, of the smoothed reference.
+    alike : float
+        Variance of the mean of many blocks, times their number, over that of one block: neighbours share
+        the errors of the smoothed reference. A slope's errors add up along the range, so that this and not
+        the scatter of the blocks is the noise that the change suffers from.
     """
 
     energy: Float
@@ -53,6 +57,7 @@ class Measured:
     floor: Float
     looks: float
     reference_looks: float
+    alike: float = 1.0
 
 
 def merging(shape: tuple[int, int], by: tuple[int, int]) -> sp.csr_array | None:
@@ -179,7 +184,12 @@ class Look:
         return np.where(good, v_sum / np.maximum(total, 1e-12) ** 2 + MODEL_ERROR**2, np.inf)
 
     def gains(
-        self, out: Rendered, envelopes: tuple[Float, Float], still_height: float, noise: float
+        self,
+        out: Rendered,
+        brightness: Float,
+        envelopes: tuple[Float, Float],
+        still_height: float,
+        noise: float,
     ) -> Float:
         """Log gain of every block row, from still ground.
 
@@ -187,6 +197,8 @@ class Look:
         ----------
         out : Rendered
             The model, with derivatives.
+        brightness : ndarray (y, x)
+            Of this look, in the model. It is taken out again: what still ground has of it is gain.
         envelopes : tuple of ndarray (y, x)
             Standard deviations of change and brightness that the prior allows, on the nodes.
         still_height : float
@@ -204,7 +216,8 @@ class Look:
         # a gain is read from brightness that has not changed either
         still /= 1 + (self.at_blocks(envelopes[1], out) / STILL_BRIGHTNESS) ** 2
         base = self.dark + self.measured.floor
-        ratio = np.log((self.measured.energy + self.dark) / (out.energy + base))
+        plain = out.energy * np.exp(-self.at_blocks(brightness, out))
+        ratio = np.log((self.measured.energy + self.dark) / (plain + base))
         lit = out.energy > 5 * base
         weight = self.usable(out) * still * lit / variance
         fit = np.zeros(len(ratio))

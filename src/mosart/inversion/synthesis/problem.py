@@ -130,7 +130,8 @@ class Problem:
         found = []
         for look, out, noise in zip(self.looks, rendered, state.noise):
             bright = np.sqrt((state.brightness_envelope[list(look.reads)] ** 2).sum(axis=0))
-            found.append(look.gains(out, (state.envelope, bright), still, noise))
+            mean = look.brightness(state.brightness)
+            found.append(look.gains(out, mean, (state.envelope, bright), still, noise))
         return tuple(found)
 
     def priors(self, state: State) -> list[Prior]:
@@ -141,9 +142,12 @@ class Problem:
     def variances(
         self, rendered: Sequence[Rendered], state: State, merges: Sequence[sp.csr_array | None]
     ) -> list[Float]:
-        """Rescaled variance of merged blocks, flat, one a look; infinite where not usable."""
+        """Rescaled variance of merged blocks, flat, one a look; infinite where not usable.
+
+        As if their errors were independent and as large as they are in the mean of many blocks.
+        """
         return [
-            look.merged_variance(out, merge) * noise
+            look.merged_variance(out, merge) * noise * look.measured.alike
             for look, out, merge, noise in zip(self.looks, rendered, merges, state.noise)
         ]
 
@@ -189,12 +193,15 @@ class Rows:
         Standardised residuals; NaN where the block is not used.
     log_variance : float
         Sum over the used blocks.
+    alike : float
+        Of the look's errors, see :class:`~mosart.inversion.synthesis.look.Measured`.
     """
 
     weighted: sp.csr_array
     right: Float
     standard: Float
     log_variance: float
+    alike: float
 
     @property
     def used(self) -> Bool:
@@ -255,7 +262,7 @@ def _rows(
     bright = [by_brightness if k in look.reads else nothing for k in range(len(state.brightness))]
     weighted = sp.csr_array(sp.hstack([by_change, *bright], format="csr"))
     right = root * residual + weighted @ state.unknowns
-    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()))
+    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()), look.measured.alike)
 
 
 def stack_rows(rows: Sequence[Rows]) -> tuple[sp.csr_array, Float]:

@@ -97,6 +97,13 @@ class Reference:
         """Effective looks of the smoothed reference over a block."""
         return max(self.dates * pixel_looks * kernel_area(self.kernel, block), LEAST_LOOKS)
 
+    def alike(self, pixel_looks: float, block: tuple[int, int], looks: float) -> float:
+        """Variance that a block of an image of so many looks has against the reference in the mean of many
+        blocks, where smoothing helps nothing, over that of one block.
+        """  # noqa: D205
+        alone = max(self.dates * pixel_looks * block[0] * block[1], LEAST_LOOKS)
+        return (1 / looks + 1 / alone) / (1 / looks + 1 / self.looks(pixel_looks, block))
+
 
 def mean_intensity(images: Sequence[Float], gains: Sequence[Float]) -> Float:
     """Mean of images divided by their gains; a gap of some is filled by the others.
