@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Ground:
         Of the image, metres (slant; along the flight).
     pixels : int
         Range pixels of the image.
+    raised : ndarray (point,) or (1,)
+        What the heights contain beyond the DEM's, to lie where the image shows them: a tilt, metres.
     """
 
     height: NDArray[np.float32]
@@ -60,6 +62,7 @@ class Ground:
     range_spacing: float
     azimuth_spacing: float
     pixels: int
+    raised: Float = field(default_factory=lambda: np.zeros(1))
 
     @property
     def spacing(self) -> float:

@@ -1,71 +1,310 @@
-"""Whether the DEM lies where the image shows it: its shift in slant range, and what that means."""
+"""Whether the DEM lies where the image shows it: shift in range and azimuth, and tilt."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize
+from scipy.signal import fftconvolve
+
+from .ground import Ground
+from .reflectivity import smooth
 
 Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 
-#: Furthest shift that is looked for, range pixels.
-FURTHEST = 16
+#: Furthest shift that is looked for: range pixels, rows.
+FURTHEST, FURTHEST_ROWS = 16, 8
+#: Largest tilt that is looked for, range pixels from the middle to an edge of the image.
+STEEPEST = 6
 #: Smoothing of both images, and the scale above which they are not compared (gains, slow brightness), pixels.
 FINE, COARSE = 1.5, 25.0
-#: Bands of rows whose shifts are compared for the standard error.
-BANDS = 8
-#: A shift is believed when it is this many standard errors, and known to this many pixels.
-BELIEVED, KNOWN = 3.0, 0.7
 #: Share of the median intensity that stabilises the logarithm.
 DARK = 0.05
+#: A window of comparison, rows and pixels: as small as a shift still shows in; and the most of them.
+WINDOW = (24, 96)
+MOST_WINDOWS = 240
+#: Windows below which no tilt is looked for; groups of windows that are left out in turn for the standard error.
+FEWEST_FOR_TILT, GROUPS = 12, 12
+#: Pixels over which smoothed images are alike: what one independent value takes.
+ALIKE = 4 * np.pi * FINE**2
+#: A shift is believed when it is this many standard errors, and known to this many pixels. No standard
+#: error is below the last number: what remains of sub-pixel interpolation.
+BELIEVED, KNOWN, LEAST_STD = 3.0, 0.7, 0.05
+#: Strips of rows in which a large image is prepared.
+STRIP = 512
 
 
 @dataclass(frozen=True)
-class Shift:
-    """Shift of the image against the DEM.
+class Registration:
+    """Where the image lies against the DEM, in pixels of the image; NaN where it does not tell.
 
     Parameters
     ----------
-    pixels, std : float
-        Range pixels by which the image lies further than the DEM says, and their standard error; NaN
-        where the image does not tell.
+    range_shift, range_std : float
+        Range pixels by which the image lies further than the DEM says, in the middle of the image, and
+        their standard error.
+    tilt : tuple of float
+        Growth of that shift from the middle of the image to its last row, and to its last range pixel.
+    tilt_std : tuple of float
+        Standard errors; infinite where the image is too small to tell.
+    row_shift, row_std : float
+        Rows by which the image lies later than the DEM says.
     """
 
-    pixels: float
-    std: float
+    range_shift: float = float("nan")
+    range_std: float = float("inf")
+    tilt: tuple[float, float] = (0.0, 0.0)
+    tilt_std: tuple[float, float] = (float("inf"), float("inf"))
+    row_shift: float = float("nan")
+    row_std: float = float("inf")
 
     @property
     def believed(self) -> bool:
-        """Whether the DEM is to be moved."""
-        return bool(self.std < KNOWN and abs(self.pixels) > BELIEVED * self.std)
+        """Whether the DEM is to be moved along the range."""
+        return _believed(self.range_shift, self.range_std) or any(self.tilted)
+
+    @property
+    def tilted(self) -> tuple[bool, bool]:
+        """Whether there is a tilt along the azimuth, along the range."""
+        return (
+            _believed(self.tilt[0], self.tilt_std[0]),
+            _believed(self.tilt[1], self.tilt_std[1]),
+        )
+
+    @property
+    def rows_believed(self) -> bool:
+        """Whether the DEM is to be moved along the azimuth."""
+        return _believed(self.row_shift, self.row_std)
+
+    @property
+    def rows(self) -> float:
+        """Rows by which the DEM is moved."""
+        return self.row_shift if self.rows_believed else 0.0
+
+    def pixels(self, row: Float, pixel: Float) -> Float:
+        """Range shift that is taken out, at relative positions -1 to 1 from edge to edge."""
+        if not self.believed:
+            return np.zeros(np.broadcast_shapes(row.shape, pixel.shape))
+        t = [v if yes else 0.0 for v, yes in zip(self.tilt, self.tilted)]
+        return np.asarray(self.range_shift + t[0] * row + t[1] * pixel)
+
+    def move(self, ground: Ground, *, along_azimuth: bool = True) -> Ground:
+        """Put the ground where the image shows it.
+
+        Parameters
+        ----------
+        ground : Ground
+            As the DEM says.
+        along_azimuth : bool
+            Whether to move the rows too; else the ground stays on the rows of the DEM.
+
+        Returns
+        -------
+        Ground
+            Its ground ranges stay: they belong to the DEM. A tilt along the range raises heights
+            (``raised``), which moves them in slant range.
+        """
+        rows = len(ground.offset)
+        row = np.linspace(-1.0, 1.0, rows) if rows > 1 else np.zeros(1)
+        if self.believed:
+            slant = ground.offset.mean() + (ground.x - ground.x[0]) * float(np.median(ground.sine))
+            pixel = np.clip(2 * slant / (ground.pixels * ground.range_spacing) - 1, -1.1, 1.1)
+            first = self.pixels(row, np.asarray(pixel[:1]))
+            along = self.pixels(np.zeros(1), pixel) - self.pixels(np.zeros(1), pixel[:1])
+            raised = -along * ground.range_spacing / ground.cosine
+            ground = replace(
+                ground,
+                height=(ground.height + raised).astype(np.float32) if along.any() else ground.height,
+                offset=ground.offset + first * ground.range_spacing,
+                raised=ground.raised + raised,
+            )
+        if along_azimuth and self.rows_believed:
+            at = np.clip(np.arange(rows) - self.row_shift, 0, rows - 1)
+            ground = replace(
+                ground,
+                height=rows_at(ground.height, at).astype(np.float32),
+                offset=rows_at(ground.offset[:, None], at)[:, 0],
+                known=rows_at(ground.known.astype(np.float32), at) > 0.99,
+            )
+        return ground
 
 
-def _peak(curve: Float) -> float:
-    """Position of the largest value, by the parabola through its neighbours."""
-    k = int(np.clip(np.argmax(curve), 1, len(curve) - 2))
-    left, middle, right = curve[k - 1 : k + 2]
-    bend = left - 2 * middle + right
-    offset = 0.0 if bend >= 0 else float(np.clip(0.5 * (left - right) / bend, -1, 1))
-    return k + offset - FURTHEST
+def _believed(value: float, std: float) -> bool:
+    return bool(std < KNOWN and abs(value) > BELIEVED * std)
 
 
-def measure_shift(image: Float, unit: Float) -> Shift:
-    """Measure how far the image lies from where the DEM puts it.
+def rows_at(values: NDArray[np.floating], at: Float) -> NDArray[np.floating]:
+    """Rows of an array at fractional positions, linearly; beyond its edges the edge's."""
+    at = np.clip(at, 0, len(values) - 1)
+    a = np.minimum(at.astype(int), max(len(values) - 2, 0))
+    t = (at - a)[:, None].astype(values.dtype)
+    return np.asarray((1 - t) * values[a] + t * values[np.minimum(a + 1, len(values) - 1)])
+
+
+def detail(values: Float, valid: Bool) -> NDArray[np.float32]:
+    """Logarithm of an image between the scales that are compared.
 
     Parameters
     ----------
-    image : ndarray (azimuth, range)
-        Mean intensity of the reference; NaN where there is none.
-    unit : ndarray (azimuth, range)
-        Intensity that the DEM's ground would have with unit reflectivity.
+    values : ndarray (azimuth, range)
+        Intensity.
+    valid : ndarray (azimuth, range) bool
+        Where it is known.
 
     Returns
     -------
-    Shift
-        Of the peak of the correlation of the logarithms; the standard error by jackknife over bands of
-        rows.
+    ndarray (azimuth, range) float32
+        Zero where it is not.
+    """
+    level = DARK * float(np.median(values[valid])) if valid.any() else 1.0
+    level = max(level, 1e-30)
+    out = np.zeros(values.shape, np.float32)
+    margin = int(3 * COARSE)
+    for start in range(0, len(values), STRIP):
+        here = slice(max(0, start - margin), start + STRIP + margin)
+        ok = valid[here]
+        log = np.log(np.nan_to_num(smooth(values[here], (FINE, FINE), ok)) + level)
+        high = np.where(ok, log - np.nan_to_num(smooth(log, (COARSE, COARSE), ok)), 0.0)
+        out[start : start + STRIP] = high[start - here.start : start - here.start + STRIP]
+    return out
+
+
+def _windows(length: int, size: int) -> list[slice]:
+    edges = np.linspace(0, length, max(1, length // size) + 1).astype(int)
+    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:])]
+
+
+def _keys(t: Float) -> Float:
+    """Weights of four neighbours in cubic convolution (Keys 1981), (4, n)."""
+    return np.array(
+        [
+            ((-0.5 * t + 1) * t - 0.5) * t,
+            (1.5 * t - 2.5) * t * t + 1,
+            ((-1.5 * t + 2) * t + 0.5) * t,
+            (0.5 * t - 0.5) * t * t,
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Log likelihood of every shift, a window each, and where the windows lie (-1 to 1)."""
+
+    likelihood: Float
+    row: Float
+    pixel: Float
+
+    def take(self, some: NDArray[np.intp]) -> _Windows:
+        return _Windows(self.likelihood[some], self.row[some], self.pixel[some])
+
+    def at(self, parameters: Float) -> float:
+        """Sum of the likelihoods of shifts: range, tilt along azimuth, along range, rows."""
+        n, rows, ranges = self.likelihood.shape
+        shift = parameters[0] + parameters[1] * self.row + parameters[2] * self.pixel + ranges // 2
+        weight, column = self._around(shift, ranges)
+        part = self.likelihood[np.arange(n)[None, :, None], np.arange(rows)[None, None], column[..., None]]
+        along = (weight[..., None] * part).sum(axis=0)
+        if rows < 4:
+            return float(along[:, rows // 2].sum())
+        weight, row = self._around(np.full(n, parameters[3] + rows // 2), rows)
+        return float((weight * along[np.arange(n)[None], row]).sum())
+
+    @staticmethod
+    def _around(position: Float, size: int) -> tuple[Float, NDArray[np.intp]]:
+        position = np.clip(position, 1.0, size - 2.001)
+        k = position.astype(np.intp)
+        return _keys(position - k), k[None] + np.arange(-1, 3)[:, None]
+
+    def best(self, start: Float, free: list[int]) -> Float:
+        """Find the maximum of some of the parameters, from a start."""
+
+        def cost(x: Float) -> float:
+            p = start.copy()
+            p[free] = x
+            return -self.at(p)
+
+        simplex = np.vstack([start[free], start[free] + 0.7 * np.eye(len(free))])
+        options = {"initial_simplex": simplex, "xatol": 2e-3, "fatol": 1e-4, "maxiter": 150 * len(free)}
+        found = minimize(cost, start[free], method="Nelder-Mead", options=options)
+        out = start.copy()
+        out[free] = found.x
+        return out
+
+
+def _correlate(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Bool) -> _Windows | None:
+    rows, pixels = image.shape
+    most_rows = min(FURTHEST_ROWS, rows // 8)
+    inner = slice(most_rows, rows - most_rows), slice(FURTHEST, pixels - FURTHEST)
+    b, ok = unit[inner], valid[inner]
+    every = list(product(_windows(b.shape[0], WINDOW[0]), _windows(b.shape[1], WINDOW[1])))
+    if len(every) > MOST_WINDOWS:
+        every = [every[int(k)] for k in np.linspace(0, len(every) - 1, MOST_WINDOWS)]
+    found, row, pixel = [], [], []
+    for r, c in every:
+        size = int(ok[r, c].sum())
+        if size < 0.5 * ok[r, c].size:
+            continue
+        this = b[r, c].astype(np.float64)
+        that = image[r.start : r.stop + 2 * most_rows, c.start : c.stop + 2 * FURTHEST].astype(np.float64)
+        power = fftconvolve(that**2, np.ones(this.shape), "valid")
+        both = fftconvolve(that, this[::-1, ::-1], "valid")
+        correlation = both / np.sqrt(np.maximum(power, 1e-9) * max(float((this**2).sum()), 1e-9))
+        found.append(-0.5 * size / ALIKE * np.log(1 - np.clip(correlation, 0, 0.99) ** 2))
+        row.append((r.start + r.stop) / b.shape[0] - 1)
+        pixel.append((c.start + c.stop) / b.shape[1] - 1)
+    if not found:
+        return None
+    return _Windows(np.array(found), np.array(row), np.array(pixel))
+
+
+def _start(windows: _Windows, tilt: bool) -> Float:
+    """Best shift on whole pixels; with tilts of whole pixels where they are looked for."""
+    likelihood = windows.likelihood
+    ranges = likelihood.shape[2]
+    tilts = range(-STEEPEST, STEEPEST + 1) if tilt else (0,)
+    best, found = -np.inf, np.zeros(4)
+    each = np.arange(len(likelihood))
+    summed = likelihood.max(axis=1) if likelihood.shape[1] > 1 else likelihood[:, 0]
+    for a, b in product(tilts, tilts):
+        shift = np.rint(a * windows.row + b * windows.pixel).astype(int)
+        column = np.arange(ranges)[None] + shift[:, None]
+        inside = (column >= 0) & (column < ranges)
+        total = np.where(inside, summed[each[:, None], np.clip(column, 0, ranges - 1)], 0.0).sum(axis=0)
+        total[np.abs(np.arange(ranges) - ranges // 2) > ranges // 2 - max(abs(a), abs(b))] = -np.inf
+        k = int(np.argmax(total))
+        # a tilt must explain clearly more than none: each parameter is worth about a unit of likelihood
+        if total[k] - 2.0 * ((a != 0) + (b != 0)) > best:
+            best, found = total[k] - 2.0 * ((a != 0) + (b != 0)), np.array([k - ranges // 2, a, b, 0.0])
+    column = np.clip(
+        np.rint(found[0] + found[1] * windows.row + found[2] * windows.pixel).astype(int) + ranges // 2,
+        0,
+        ranges - 1,
+    )
+    found[3] = float(np.argmax(likelihood[each, :, column].sum(axis=0))) - likelihood.shape[1] // 2
+    return found
+
+
+def register(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Bool) -> Registration:
+    """Measure where an image lies against the DEM.
+
+    Parameters
+    ----------
+    image, unit : ndarray (azimuth, range)
+        Detail (:func:`detail`) of the mean intensity of the reference, and of the intensity that the
+        DEM's ground would have with unit reflectivity.
+    valid : ndarray (azimuth, range) bool
+        Where both are known.
+
+    Returns
+    -------
+    Registration
+        The shift, plane in range and constant in azimuth, that maximises the sum of the windows'
+        profile likelihoods of a correlation; the standard errors by jackknife over groups of windows. A
+        window whose ground is unlike the DEM has no say: its likelihood is flat.
 
     Notes
     -----
@@ -73,27 +312,39 @@ def measure_shift(image: Float, unit: Float) -> Shift:
     ``o cos θ`` too near.
     """
     rows, pixels = image.shape
-    if rows < 2 * BANDS or pixels < 6 * FURTHEST:
-        return Shift(float("nan"), float("inf"))
+    if rows < 16 or pixels < 6 * FURTHEST:
+        return Registration()
+    windows = _correlate(image, unit, valid)
+    if windows is None or len(windows.row) < 3:
+        return Registration()
+    tilt = len(windows.row) >= FEWEST_FOR_TILT and rows >= 4 * WINDOW[0]
+    along = windows.likelihood.shape[1] >= 4
+    free = [0, *((1, 2) if tilt else ()), *((3,) if along else ())]
+    best, std = _fit(windows, _start(windows, tilt), free)
+    dropped = [k for k in (1, 2) if k in free and not _believed(best[k], std[k])]
+    measured = best[1:3].copy(), std[1:3].copy()
+    if dropped:
+        begin = best.copy()
+        begin[dropped] = 0.0
+        best, std = _fit(windows, begin, [k for k in free if k not in dropped])
+        for k in dropped:  # measured, told, not taken out
+            best[k], std[k] = measured[0][k - 1], measured[1][k - 1]
+    return Registration(
+        float(best[0]),
+        float(std[0]),
+        (float(best[1]), float(best[2])),
+        (float(std[1]), float(std[2])),
+        float(best[3]) if along else float("nan"),
+        float(std[3]),
+    )
 
-    def prepare(values: Float) -> Float:
-        values = np.nan_to_num(values)
-        level = DARK * float(np.median(values[values > 0])) if (values > 0).any() else 1.0
-        log = np.log(gaussian_filter(values, FINE, mode="nearest") + level)
-        return np.asarray(log - gaussian_filter(log, COARSE, mode="nearest"))
 
-    a, b = prepare(image), prepare(unit)
-    b = b[:, FURTHEST:-FURTHEST]
-    width = b.shape[1]
-    lags = range(2 * FURTHEST + 1)
-    products = np.array([(a[:, k : k + width] * b).sum(axis=1) for k in lags])
-    powers = np.array([(a[:, k : k + width] ** 2).sum(axis=1) for k in lags])
-    bands = np.array_split(np.arange(rows), BANDS)
-
-    def shift(used: NDArray[np.intp]) -> float:
-        return _peak(products[:, used].sum(axis=1) / np.sqrt(powers[:, used].sum(axis=1) + 1e-12))
-
-    every = np.arange(rows)
-    left_out = np.array([shift(np.setdiff1d(every, band)) for band in bands])
-    std = float(np.sqrt((BANDS - 1) / BANDS * np.sum((left_out - left_out.mean()) ** 2)))
-    return Shift(shift(every), max(std, 0.05))
+def _fit(windows: _Windows, start: Float, free: list[int]) -> tuple[Float, Float]:
+    best = windows.best(start, free)
+    every = np.arange(len(windows.row))
+    groups = min(GROUPS, len(every))
+    left_out = np.array([windows.take(every[every % groups != g]).best(best, free) for g in range(groups)])
+    std = np.sqrt((groups - 1) / groups * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))
+    std = np.maximum(std, LEAST_STD)
+    std[[k for k in range(4) if k not in free]] = np.inf
+    return best, std
