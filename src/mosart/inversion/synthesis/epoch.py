@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from .costs import scoring
 from .ground import visibility
-from .newton import FROM_START, PYRAMID, Measured, Problem, Solution, initial_state, refine
+from .look import Look, Measured
+from .matching import Matching, crop, on_points
+from .newton import FROM_START, refine
+from .posterior import Solution
 from .prior import Matern
+from .problem import Problem, huber
 from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
 from .render import Scene
-from .search import Matching, Start, crop, find_start, on_points, scoring
+from .search import Start, find_start
 from .texture import Texture, regress_texture
 
 logger = logging.getLogger(__name__)
@@ -139,14 +144,15 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         max(epoch.pixel_looks * epoch.dates * size, 0.5),
         reference.looks(epoch.pixel_looks, scene.block),
     )
+    look = Look(scene, measured)
     spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)
 
     def problem(nodes: float) -> Problem:
         field = Matern(scene.knots, spacing, nodes * spacing[1])
-        return Problem(scene, measured, field, seed=seed, solver=solver)
+        return Problem([look], field, seed=seed, solver=solver)
 
     base = problem(FIRST_RANGE)
-    solution = refine(base, initial_state(base), PYRAMID)
+    solution = refine(base, base.start())
     matching = make_matching(reference, epoch)
     start = None
     moved = np.abs(solution.change) > np.maximum(SEARCH_FROM * base.unit, 3 * solution.std)
@@ -154,12 +160,15 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         start = _search(matching, base, moved, float(np.abs(solution.change).max()))
         there, here = matching.nodes, scene.nodes
         d = there.resample(start.change, here)
-        state = initial_state(base, d)
-        state.brightness = there.resample(start.brightness, here)
+        b = there.resample(start.brightness, here)
         node = (base.field.range * 0.35 / spacing[0], base.field.range * 0.35 / spacing[1])
-        state.envelope = np.sqrt(gaussian_filter(d**2, node) + (0.3 * base.unit) ** 2)
-        state.brightness_envelope = np.sqrt(gaussian_filter(state.brightness**2, node) + 0.05**2)
-        found = refine(base, state, FROM_START, learn_from=2)
+        state = replace(
+            base.start(d),
+            brightness=b[None],
+            envelope=np.sqrt(gaussian_filter(d**2, node) + (0.3 * base.unit) ** 2),
+            brightness_envelope=np.sqrt(gaussian_filter(b**2, node) + 0.05**2)[None],
+        )
+        found = refine(base, state, FROM_START, uniform_steps=0)
         first, second = _misfit(solution), _misfit(found)
         logger.info("misfit %.0f from zero, %.0f from the search", first, second)
         if second < first:
@@ -171,7 +180,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         for nodes in RANGES:
             if nodes not in tried:
                 p = problem(nodes)
-                tried[nodes] = refine(p, replace(solution.state), ((1, 1, 4),), learn_from=2)
+                tried[nodes] = refine(p, solution.state, ((1, 1, 4),), uniform_steps=0)
         chosen = max(tried, key=lambda n: tried[n].evidence)
         best = tried[chosen]
         spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
@@ -183,8 +192,9 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
 
 def _lost_lock(problem: Problem, solution: Solution, moved: Bool) -> bool:
     """Whether the refinement from zero may have stopped in a false minimum."""
-    share = problem.at_blocks(moved.astype(np.float64), solution.rendered)
-    z2 = np.minimum(solution.residual**2, 16.0)
+    fit = solution.looks[0]
+    share = problem.looks[0].at_blocks(moved.astype(np.float64), fit.rendered)
+    z2 = np.minimum(fit.residual**2, 16.0)
     here, there = np.isfinite(z2) & (share > 0.5), np.isfinite(z2) & (share < 0.05)
     ratio = float(z2[here].mean() / z2[there].mean()) if here.sum() > 8 and there.sum() > 8 else np.inf
     largest = float(np.abs(solution.change).max())
@@ -196,7 +206,7 @@ def _lost_lock(problem: Problem, solution: Solution, moved: Bool) -> bool:
 
 def _search(matching: Matching, problem: Problem, moved: Bool, largest: float) -> Start:
     """Search in a box around the changed ground; zero outside."""
-    scene = problem.scene
+    scene = problem.looks[0].scene
     margin = SEARCH_MARGIN * max(largest, LOCK * problem.unit)
     rows, columns = np.nonzero(moved.any(axis=1))[0], np.nonzero(moved.any(axis=0))[0]
     step = scene.ground.azimuth_spacing * matching.rows_block
@@ -222,8 +232,8 @@ def _neighbours(chosen: float) -> list[float]:
 
 def _misfit(solution: Solution) -> float:
     """Huber cost of the residuals at the measured noise."""
-    z = np.abs(solution.residual[np.isfinite(solution.residual)]) * np.sqrt(solution.noise)
-    return float(np.where(z < 3, 0.5 * z**2, 3 * z - 4.5).sum())
+    fit = solution.looks[0]
+    return huber(fit.residual[np.isfinite(fit.residual)] * np.sqrt(fit.noise))
 
 
 def _new_rock(

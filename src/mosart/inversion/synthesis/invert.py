@@ -146,7 +146,7 @@ def invert_synthesis(
             "last step %.3f m",
             f"{entry.date:%Y%m%d}",
             epoch.pixel_looks,
-            result.solution.noise,
+            result.solution.looks[0].noise,
             result.correlation_range,
             result.solution.steps[-1],
         )
@@ -206,6 +206,7 @@ def _layer(
     mask[~np.isfinite(height)] |= np.uint8(Flag.NODATA)
     hide = withheld(mask)
     scene, solution = result.scene, result.solution
+    fit = solution.looks[0]
     rows, pixels = height.shape
 
     def blocks(values: Float) -> Float:
@@ -213,20 +214,20 @@ def _layer(
         return full[:rows, :pixels]
 
     area = scene.block[0] * scene.block[1] * scene.ground.range_spacing
-    model = np.exp(solution.gain)[:, None] * solution.rendered.energy + result.measured.floor
+    model = np.exp(fit.gain)[:, None] * fit.rendered.energy + result.measured.floor
     out: dict[str, NDArray[Any]] = {
         "elevation_change": np.where(hide, np.nan, radar.change),
         "elevation_change_std": np.where(hide, np.nan, radar.std),
         "elevation_change_slant": np.where(hide, np.nan, radar.slant_change),
         "elevation": np.where(hide, np.nan, radar.elevation),
         "estimate": radar.change,
-        "brightness_change": on_pixels(solution.brightness, scene, reference.x),
-        "change_brightness_correlation": on_pixels(solution.coupling, scene, reference.x),
+        "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x),
+        "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x),
         "measured_amplitude": blocks(np.sqrt(result.measured.energy / area)),
         "modelled_amplitude": blocks(np.sqrt(model / area)),
-        "residual": blocks(solution.residual),
+        "residual": blocks(fit.residual),
         "mask": mask,
-        "row_gain": np.repeat(solution.gain, scene.block[0])[:rows],
+        "row_gain": np.repeat(fit.gain, scene.block[0])[:rows],
     }
     return out
 
