@@ -9,7 +9,7 @@ from mosart.inversion.synthesis.registration import Registration, detail, regist
 
 def measure(image, unit):
     valid = np.isfinite(image)
-    return register(detail(np.nan_to_num(image), valid), detail(unit, valid), valid)
+    return register(detail(image, valid), detail(unit, valid), valid)
 
 
 def pair(seed, *, moved=0.0, tilt=(0.0, 0.0), rows=0.0, shape=(120, 300)):

@@ -104,6 +104,14 @@ class Ground:
             across += self.sine * change
         return slant, across
 
+    def covers(self) -> NDArray[np.bool_]:
+        """Pixels whose slant range lies between those of known ground, (azimuth, range)."""
+        slant, _ = self.slant_and_across()
+        near = np.where(self.known, slant, np.inf).min(axis=1) - self.range_spacing
+        far = np.where(self.known, slant, -np.inf).max(axis=1) + self.range_spacing
+        centre = (np.arange(self.pixels) + 0.5) * self.range_spacing
+        return np.asarray((centre > near[:, None]) & (centre < far[:, None]))
+
 
 def ground_from_radar(
     height: Float, frame: LookFrame, *, knot_pixels: int, facets_per_pixel: int = FACETS_PER_PIXEL

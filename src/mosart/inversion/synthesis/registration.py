@@ -7,11 +7,13 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 from scipy.signal import fftconvolve
 
 from .ground import Ground
 from .reflectivity import smooth
+from .render import block_sums
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -29,13 +31,14 @@ WINDOW = (24, 96)
 MOST_WINDOWS = 240
 #: Windows below which no tilt is looked for; groups of windows that are left out in turn for the standard error.
 FEWEST_FOR_TILT, GROUPS = 12, 12
-#: Pixels over which smoothed images are alike: what one independent value takes.
-ALIKE = 4 * np.pi * FINE**2
+#: A shift this near the furthest is a search that failed, pixels; as is one that another group of windows
+#: puts elsewhere by more than this.
+ASTRAY = 1.5
 #: A shift is believed when it is this many standard errors, and known to this many pixels. No standard
 #: error is below the last number: what remains of sub-pixel interpolation.
 BELIEVED, KNOWN, LEAST_STD = 3.0, 0.7, 0.05
-#: Strips of rows in which a large image is prepared.
-STRIP = 512
+#: Blocks on which the slow part is smoothed, pixels.
+SLOW = 5
 
 
 @dataclass(frozen=True)
@@ -160,17 +163,19 @@ def detail(values: Float, valid: Bool) -> NDArray[np.float32]:
     ndarray (azimuth, range) float32
         Zero where it is not.
     """
-    level = DARK * float(np.median(values[valid])) if valid.any() else 1.0
-    level = max(level, 1e-30)
-    out = np.zeros(values.shape, np.float32)
-    margin = int(3 * COARSE)
-    for start in range(0, len(values), STRIP):
-        here = slice(max(0, start - margin), start + STRIP + margin)
-        ok = valid[here]
-        log = np.log(np.nan_to_num(smooth(values[here], (FINE, FINE), ok)) + level)
-        high = np.where(ok, log - np.nan_to_num(smooth(log, (COARSE, COARSE), ok)), 0.0)
-        out[start : start + STRIP] = high[start - here.start : start - here.start + STRIP]
-    return out
+    if not valid.any():
+        return np.zeros(values.shape, np.float32)
+    level = max(DARK * float(np.median(values[valid])), 1e-30)
+    fine = smooth(values, (FINE, FINE), valid)
+    log = np.log(np.where(valid & np.isfinite(fine), fine, 0.0) + level)
+    share = block_sums(valid.astype(np.float64), (SLOW, SLOW))
+    mean = block_sums(np.where(valid, log, 0.0), (SLOW, SLOW)) / np.maximum(share, 1)
+    width = COARSE / SLOW
+    weight = gaussian_filter(share, width, mode="nearest")
+    slow = gaussian_filter(mean * share, width, mode="nearest") / np.maximum(weight, 1e-9)
+    at = [(np.arange(n) + 0.5) / SLOW - 0.5 for n in values.shape]
+    slow = rows_at(rows_at(slow, at[0]).T, at[1]).T
+    return np.where(valid, log - slow, 0.0).astype(np.float32)
 
 
 def _windows(length: int, size: int) -> list[slice]:
@@ -253,7 +258,9 @@ def _correlate(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Boo
         power = fftconvolve(that**2, np.ones(this.shape), "valid")
         both = fftconvolve(that, this[::-1, ::-1], "valid")
         correlation = both / np.sqrt(np.maximum(power, 1e-9) * max(float((this**2).sum()), 1e-9))
-        found.append(-0.5 * size / ALIKE * np.log(1 - np.clip(correlation, 0, 0.99) ** 2))
+        middle = that[most_rows : most_rows + this.shape[0], FURTHEST:-FURTHEST]
+        number = size / _alike(this, middle)
+        found.append(-0.5 * number * np.log(1 - np.clip(correlation, 0, 0.99) ** 2))
         row.append((r.start + r.stop) / b.shape[0] - 1)
         pixel.append((c.start + c.stop) / b.shape[1] - 1)
     if not found:
@@ -261,8 +268,14 @@ def _correlate(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Boo
     return _Windows(np.array(found), np.array(row), np.array(pixel))
 
 
+def _alike(a: Float, b: Float) -> float:
+    """Pixels that one independent product of two fields takes (Bartlett 1946)."""
+    shapes = [fftconvolve(v, v[::-1, ::-1], "same") / max(float((v**2).sum()), 1e-9) for v in (a, b)]
+    return float(np.clip((shapes[0] * shapes[1]).sum(), 1.0, 0.25 * a.size))
+
+
 def _start(windows: _Windows, tilt: bool) -> Float:
-    """Best shift on whole pixels; with tilts of whole pixels where they are looked for."""
+    """Best shift and rows on whole pixels; with tilts of whole pixels where they are looked for."""
     likelihood = windows.likelihood
     ranges = likelihood.shape[2]
     tilts = range(-STEEPEST, STEEPEST + 1) if tilt else (0,)
@@ -279,13 +292,19 @@ def _start(windows: _Windows, tilt: bool) -> Float:
         # a tilt must explain clearly more than none: each parameter is worth about a unit of likelihood
         if total[k] - 2.0 * ((a != 0) + (b != 0)) > best:
             best, found = total[k] - 2.0 * ((a != 0) + (b != 0)), np.array([k - ranges // 2, a, b, 0.0])
-    column = np.clip(
-        np.rint(found[0] + found[1] * windows.row + found[2] * windows.pixel).astype(int) + ranges // 2,
-        0,
-        ranges - 1,
-    )
-    found[3] = float(np.argmax(likelihood[each, :, column].sum(axis=0))) - likelihood.shape[1] // 2
-    return found
+    return _whole(windows, found)
+
+
+def _whole(windows: _Windows, tilted: Float) -> Float:
+    """Best shift on whole pixels and rows, given the tilts."""
+    n, rows, ranges = windows.likelihood.shape
+    total = np.zeros((rows, ranges))
+    for k in range(n):
+        shift = round(float(tilted[1] * windows.row[k] + tilted[2] * windows.pixel[k]))
+        column = np.arange(ranges) + shift
+        total += windows.likelihood[k][:, np.clip(column, 0, ranges - 1)]
+    row, column = np.unravel_index(int(np.argmax(total)), total.shape)
+    return np.array([float(column) - ranges // 2, tilted[1], tilted[2], float(row) - rows // 2])
 
 
 def register(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Bool) -> Registration:
@@ -343,8 +362,15 @@ def _fit(windows: _Windows, start: Float, free: list[int]) -> tuple[Float, Float
     best = windows.best(start, free)
     every = np.arange(len(windows.row))
     groups = min(GROUPS, len(every))
-    left_out = np.array([windows.take(every[every % groups != g]).best(best, free) for g in range(groups)])
+    left_out = np.empty((groups, 4))
+    for g in range(groups):
+        others = windows.take(every[every % groups != g])
+        elsewhere = _whole(others, best)
+        away = np.abs(elsewhere - best)[[0, 3]].max() > ASTRAY
+        left_out[g] = others.best(elsewhere if away else best, free)
     std = np.sqrt((groups - 1) / groups * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))
     std = np.maximum(std, LEAST_STD)
     std[[k for k in range(4) if k not in free]] = np.inf
+    if abs(best[0]) > FURTHEST - ASTRAY or abs(best[3]) > max(windows.likelihood.shape[1] // 2 - ASTRAY, 1):
+        std[:] = np.inf
     return best, std
