@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from mosart.inversion.synthesis.registration import Registration, detail, register
+from mosart.inversion.synthesis.registration import (
+    Registration,
+    detail,
+    pool_registrations,
+    register,
+)
 
 
 def measure(image, unit):
@@ -67,3 +72,25 @@ def test_texture_alone_tells_no_shift():
 def test_a_small_image_tells_nothing():
     assert not Registration().believed
     assert np.isnan(measure(np.ones((12, 60)), np.ones((12, 60))).range_shift)
+
+
+def test_parts_are_pooled_to_the_plane_they_were_cut_from():
+    image, unit = pair(8, moved=2.0, tilt=(1.5, -3.0), rows=1.2, shape=(320, 640))
+    shape = image.shape
+    places = [(slice(r, r + 160), slice(c, c + 320)) for r in (0, 160) for c in (0, 320)]
+    whole = pool_registrations([measure(image[p], unit[p]) for p in places], places, shape)
+    assert whole.tilted == (True, True)
+    assert whole.range_shift == pytest.approx(2.0, abs=0.3)
+    assert whole.tilt == pytest.approx((1.5, -3.0), abs=0.5)
+    assert whole.row_shift == pytest.approx(1.2, abs=0.3)
+    part = whole.part(places[1], shape)  # upper right quarter
+    ends = np.array([-1.0, 1.0])
+    np.testing.assert_allclose(
+        part.pixels(ends[:, None], ends[None]),
+        whole.pixels(np.array([[-1.0], [0.0]]), np.array([[0.0, 1.0]])),
+        atol=1e-9,
+    )
+
+
+def test_parts_that_tell_nothing_are_pooled_to_nothing():
+    assert not pool_registrations([Registration()], [(slice(0, 9), slice(0, 9))], (9, 9)).believed

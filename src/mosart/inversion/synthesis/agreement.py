@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,9 +102,10 @@ def compare(
     the ratio is free of the scattering law. Errors as wide as the coarsest scale stay unseen.
     """
     x, y = unit.astype(np.float64), image.astype(np.float64)
-    number = block_sums(valid.astype(np.float64), BLOCK)
+    counted = valid.astype(np.float64)
+    number = block_sums(counted, BLOCK)
     sums = [
-        gaussian_filter(block_sums(v, BLOCK), WINDOW, mode="constant") for v in (x * x, x * y, y * y, valid)
+        gaussian_filter(block_sums(v, BLOCK), WINDOW, mode="constant") for v in (x * x, x * y, y * y, counted)
     ]
     xx, xy, yy, n = sums[0], sums[1], sums[2], np.maximum(sums[3], 1e-9)
     use = number > 0.5 * BLOCK[0] * BLOCK[1]
@@ -164,7 +166,7 @@ def _height_noise(image: NDArray[np.float32], unit: NDArray[np.float32], height_
 
 def _bands(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     smoothed = [values, *(gaussian_filter(values, s, mode="nearest") for s in SCALES)]
-    return [a - b for a, b in zip(smoothed[:-1], smoothed[1:])] + [smoothed[-1]]
+    return [a - b for a, b in pairwise(smoothed)] + [smoothed[-1]]
 
 
 def _boxes(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:

@@ -315,7 +315,7 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
     ground, later = reference.dem_ground, reference.registration.rows
     fine = _fine(result.change, scene)
     if later:
-        fine = rows_at(fine, np.arange(len(fine)) + later)
+        fine = rows_at(fine, np.arange(len(fine), dtype=np.float64) + later)
     seen = [visibility(ground), visibility(ground, fine)]
     slant, _ = ground.slant_and_across(fine)
     surface = ground.height - ground.raised + fine

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from .render import block_sums
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+Real = TypeVar("Real", np.float32, np.float64)
 
 #: Furthest shift that is looked for: range pixels, rows.
 FURTHEST, FURTHEST_ROWS = 16, 8
@@ -29,7 +32,8 @@ DARK = 0.05
 #: A window of comparison, rows and pixels: as small as a shift still shows in; and the most of them.
 WINDOW = (24, 96)
 MOST_WINDOWS = 240
-#: Windows below which no tilt is looked for; groups of windows that are left out in turn for the standard error.
+#: Windows below which no tilt is looked for; groups of windows that are left out in turn for the standard
+#: error.
 FEWEST_FOR_TILT, GROUPS = 12, 12
 #: A shift this near the furthest is a search that failed, pixels; as is one that another group of windows
 #: puts elsewhere by more than this.
@@ -56,6 +60,8 @@ class Registration:
         Standard errors; infinite where the image is too small to tell.
     row_shift, row_std : float
         Rows by which the image lies later than the DEM says.
+    forced : bool
+        Whether the shift along the range is that of a larger image, in which it is believed.
     """
 
     range_shift: float = float("nan")
@@ -64,19 +70,17 @@ class Registration:
     tilt_std: tuple[float, float] = (float("inf"), float("inf"))
     row_shift: float = float("nan")
     row_std: float = float("inf")
+    forced: bool = False
 
     @property
     def believed(self) -> bool:
         """Whether the DEM is to be moved along the range."""
-        return _believed(self.range_shift, self.range_std) or any(self.tilted)
+        return self.forced or _believed(self.range_shift, self.range_std) or any(self.tilted)
 
     @property
     def tilted(self) -> tuple[bool, bool]:
         """Whether there is a tilt along the azimuth, along the range."""
-        return (
-            _believed(self.tilt[0], self.tilt_std[0]),
-            _believed(self.tilt[1], self.tilt_std[1]),
-        )
+        return _believed(self.tilt[0], self.tilt_std[0]), _believed(self.tilt[1], self.tilt_std[1])
 
     @property
     def rows_believed(self) -> bool:
@@ -94,6 +98,35 @@ class Registration:
             return np.zeros(np.broadcast_shapes(row.shape, pixel.shape))
         t = [v if yes else 0.0 for v, yes in zip(self.tilt, self.tilted)]
         return np.asarray(self.range_shift + t[0] * row + t[1] * pixel)
+
+    def part(self, place: tuple[slice, slice], shape: tuple[int, int]) -> Registration:
+        """Registration of a part of the image.
+
+        Parameters
+        ----------
+        place : tuple of slice
+            Rows and pixels of the part.
+        shape : tuple of int
+            Rows and pixels of the image.
+
+        Returns
+        -------
+        Registration
+            With the tilts that are believed alone.
+        """
+        middle, half = _place(place, shape)
+        tilts = [v if yes else 0.0 for v, yes in zip(self.tilt, self.tilted)]
+        stds = [e if yes else float("inf") for e, yes in zip(self.tilt_std, self.tilted)]
+        shift = self.range_shift + tilts[0] * middle[0] + tilts[1] * middle[1]
+        # a part of a tilt is not doubted because it is small
+        share = [min(1.0, h) for h in half]
+        return replace(
+            self,
+            range_shift=shift if self.believed else self.range_shift,
+            tilt=(tilts[0] * share[0], tilts[1] * share[1]),
+            tilt_std=(stds[0] * share[0], stds[1] * share[1]),
+            forced=self.believed,
+        )
 
     def move(self, ground: Ground, *, along_azimuth: bool = True) -> Ground:
         """Put the ground where the image shows it.
@@ -136,11 +169,76 @@ class Registration:
         return ground
 
 
+def _place(place: tuple[slice, slice], shape: tuple[int, int]) -> tuple[Float, Float]:
+    """Middle of a part of an image, and half its size, in halves of the image."""
+    ends = np.array([[p.indices(n)[0], p.indices(n)[1]] for p, n in zip(place, shape)], dtype=np.float64)
+    size = np.array(shape, dtype=np.float64)
+    return ends.sum(axis=1) / size - 1, (ends[:, 1] - ends[:, 0]) / size
+
+
+def pool_registrations(
+    parts: Sequence[Registration], places: Sequence[tuple[slice, slice]], shape: tuple[int, int]
+) -> Registration:
+    """One registration of an image from those of its parts.
+
+    Parameters
+    ----------
+    parts : sequence of Registration
+        Each measured on its own.
+    places : sequence of tuple of slice
+        Rows and pixels of each.
+    shape : tuple of int
+        Rows and pixels of the image.
+
+    Returns
+    -------
+    Registration
+        The plane through shifts and tilts of those parts that know them, weighted by their standard
+        errors; widened where they differ by more.
+    """
+    rows, values, stds = [], [], []
+    later = []
+    for part, place in zip(parts, places, strict=True):
+        middle, half = _place(place, shape)
+        if part.range_std < KNOWN:
+            rows.append([1.0, middle[0], middle[1]])
+            values.append(part.range_shift)
+            stds.append(part.range_std)
+            for k in range(2):
+                if part.tilt_std[k] < KNOWN:
+                    rows.append([0.0, half[0] * (k == 0), half[1] * (k == 1)])
+                    values.append(part.tilt[k])
+                    stds.append(part.tilt_std[k])
+        if part.row_std < KNOWN:
+            later.append((part.row_shift, part.row_std))
+    if not rows:
+        return Registration()
+    a, y, w = np.array(rows), np.array(values), 1 / np.array(stds)
+    # a weak wish for no tilt, where nothing tells
+    normal = (a * w[:, None] ** 2).T @ a + np.diag([0.0, 1.0, 1.0]) / (10 * FURTHEST) ** 2
+    plane = np.linalg.solve(normal, (a * w[:, None] ** 2).T @ y)
+    excess = max(1.0, float((((y - a @ plane) * w) ** 2).sum()) / max(len(y) - 3, 1))
+    std = np.sqrt(np.diag(np.linalg.inv(normal)) * excess)
+    if later:
+        value, weight = np.array([v for v, _ in later]), np.array([e for _, e in later]) ** -2.0
+        mean = float((value * weight).sum() / weight.sum())
+        spread = max(1.0, float((weight * (value - mean) ** 2).sum()) / max(len(later) - 1, 1))
+        row = mean, float(np.sqrt(spread / weight.sum()))
+    else:
+        row = float("nan"), float("inf")
+    return Registration(
+        float(plane[0]), max(float(std[0]), LEAST_STD),
+        (float(plane[1]), float(plane[2])),
+        (max(float(std[1]), LEAST_STD), max(float(std[2]), LEAST_STD)),
+        row[0], max(row[1], LEAST_STD),
+    )  # fmt: skip
+
+
 def _believed(value: float, std: float) -> bool:
     return bool(std < KNOWN and abs(value) > BELIEVED * std)
 
 
-def rows_at(values: NDArray[np.floating], at: Float) -> NDArray[np.floating]:
+def rows_at(values: NDArray[Real], at: Float) -> NDArray[Real]:
     """Rows of an array at fractional positions, linearly; beyond its edges the edge's."""
     at = np.clip(at, 0, len(values) - 1)
     a = np.minimum(at.astype(int), max(len(values) - 2, 0))
@@ -180,7 +278,7 @@ def detail(values: Float, valid: Bool) -> NDArray[np.float32]:
 
 def _windows(length: int, size: int) -> list[slice]:
     edges = np.linspace(0, length, max(1, length // size) + 1).astype(int)
-    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:])]
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def _keys(t: Float) -> Float:
@@ -215,8 +313,8 @@ class _Windows:
         along = (weight[..., None] * part).sum(axis=0)
         if rows < 4:
             return float(along[:, rows // 2].sum())
-        weight, row = self._around(np.full(n, parameters[3] + rows // 2), rows)
-        return float((weight * along[np.arange(n)[None], row]).sum())
+        by_row, line = self._around(np.full(n, parameters[3] + rows // 2), rows)
+        return float((by_row * along[np.arange(n)[None], line]).sum())
 
     @staticmethod
     def _around(position: Float, size: int) -> tuple[Float, NDArray[np.intp]]:
@@ -233,8 +331,12 @@ class _Windows:
             return -self.at(p)
 
         simplex = np.vstack([start[free], start[free] + 0.7 * np.eye(len(free))])
-        options = {"initial_simplex": simplex, "xatol": 2e-3, "fatol": 1e-4, "maxiter": 150 * len(free)}
-        found = minimize(cost, start[free], method="Nelder-Mead", options=options)
+        found = minimize(
+            cost,
+            start[free],
+            method="Nelder-Mead",
+            options={"initial_simplex": simplex, "xatol": 2e-3, "fatol": 1e-4, "maxiter": 150 * len(free)},
+        )
         out = start.copy()
         out[free] = found.x
         return out
@@ -303,8 +405,8 @@ def _whole(windows: _Windows, tilted: Float) -> Float:
         shift = round(float(tilted[1] * windows.row[k] + tilted[2] * windows.pixel[k]))
         column = np.arange(ranges) + shift
         total += windows.likelihood[k][:, np.clip(column, 0, ranges - 1)]
-    row, column = np.unravel_index(int(np.argmax(total)), total.shape)
-    return np.array([float(column) - ranges // 2, tilted[1], tilted[2], float(row) - rows // 2])
+    row, column = divmod(int(np.argmax(total)), ranges)
+    return np.array([column - ranges // 2, tilted[1], tilted[2], row - rows // 2])
 
 
 def register(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Bool) -> Registration:
