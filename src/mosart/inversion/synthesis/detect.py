@@ -57,6 +57,10 @@ class Windows:
     estimate: Float
     level: float
 
+    def moved(self, rows: int, pixels: int) -> Windows:
+        """Windows of a part of an image, placed in the image."""
+        return replace(self, row=self.row + rows, pixel=self.pixel + pixels)
+
     @property
     def total(self) -> Float:
         """Standard error with the common range offset, metres."""
@@ -90,14 +94,16 @@ def predict_windows(reference: Reference, epoch: Epoch, width: float | None = No
     scene = reference.scene
     look = Look(scene, measure(reference, epoch))
     spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)
-    width = max(WINDOW_NODES * max(spacing), 0.0) if width is None else width
+    width = WINDOW_NODES * max(spacing) if width is None else width
     problem = Problem([look], Matern(scene.knots, spacing, RANGE_NODES * spacing[1]))
     state = problem.start(spread=0.0)  # all ground is still: the gains are read on all of it
     rendered = problem.render(state)
     state = replace(state, gain=problem.gains(rendered, state))
     rows = linearise(problem, state, rendered, [None])[0]
     seen = rows.standard[rows.used]
-    noise = float(np.clip((MAD * np.median(np.abs(seen))) ** 2, LEAST_NOISE, MOST_NOISE)) if len(seen) else 1.0
+    noise = (
+        float(np.clip((MAD * np.median(np.abs(seen))) ** 2, LEAST_NOISE, MOST_NOISE)) if len(seen) else 1.0
+    )
     n = scene.knots[0] * scene.knots[1]
     by_change, by_brightness = rows.weighted[:, :n], rows.weighted[:, n : 2 * n]
     shapes, at = _bumps(scene.knots, spacing, width)
