@@ -28,7 +28,7 @@ MANIFEST = ".mosart-products.json"
 STAGING = ".mosart-run-"
 _MOVES = "moves.json"
 _FOREIGN = re.compile(
-    r"config\.yaml|radar\.nc|elevation_change\.nc|timeseries\.csv|volumes\.csv|mosart\.log"
+    r"config\.yaml|(radar|elevation_change)\.(nc|zarr)|timeseries\.csv|volumes\.csv|mosart\.log"
     r"|report\.html|mosart\.qgz|bowser_rasters\.json"
     r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[a-z_0-9]+\.png"
     r"|mintpy/(timeseries|timeseriesStd|timeseriesRadar|timeseriesStdRadar|geometryGeo|geometryRadar)\.h5"
@@ -271,7 +271,10 @@ class ProductFolder:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (staged / name).replace(target)
         for name in stale:
-            (self.path / name).unlink(missing_ok=True)
+            target = self.path / name
+            if target.is_dir() and not target.is_symlink():  # Zarr
+                shutil.rmtree(target)
+            target.unlink(missing_ok=True)
         for folder in {(self.path / name).parent for name in stale} - {self.path}:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

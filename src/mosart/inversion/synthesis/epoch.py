@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from .costs import scoring
 from .ground import visibility
 from .look import Look, Measured
+from .matching import Matching, crop, on_points
 from .newton import FROM_START, refine
 from .posterior import Solution
 from .prior import Matern
 from .problem import Problem, huber
 from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
 from .render import Scene
-from .search import Matching, Start, crop, find_start, on_points, scoring
+from .search import Start, find_start
 from .texture import Texture, regress_texture
 
 logger = logging.getLogger(__name__)

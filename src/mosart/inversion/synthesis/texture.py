@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter, label
 
-from .search import Matching, by_node, lay
+from .laying import lay
+from .matching import Matching, by_node
 
 Float = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
