@@ -42,7 +42,7 @@ def write_areas(areas: Areas, path: Path, stack: Stack | None = None) -> None:
         if area.degrees_or_pixels is not None:
             told["degrees_or_pixels"] = list(area.degrees_or_pixels)
         shape = _shape(area, stack)
-        geometry = None if shape is None else shapely.geometry.mapping(shape)
+        geometry = None if shape is None else json.loads(shapely.to_geojson(shape))
         features.append({"type": "Feature", "properties": told, "geometry": geometry})
     content = {"type": "FeatureCollection", "features": features}
     with atomic_path(path) as temporary:
@@ -104,8 +104,9 @@ def _shape(area: Area, stack: Stack | None) -> shapely.Geometry | None:
         return _outline(area.pixels, stack) if stack is not None and known else None
     if len(area.parts) == 1:
         return area.parts[0]
-    points = all(isinstance(part, shapely.Point) for part in area.parts)
-    return shapely.MultiPoint(area.parts) if points else shapely.MultiPolygon(area.parts)
+    points = [part for part in area.parts if isinstance(part, shapely.Point)]
+    polygons = [part for part in area.parts if isinstance(part, shapely.Polygon)]
+    return shapely.MultiPoint(points) if points else shapely.MultiPolygon(polygons)
 
 
 def _outline(pixels: tuple[int, int, int, int], stack: Stack) -> shapely.Geometry | None:

@@ -141,7 +141,8 @@ def _invert(
         fields = {name: np.ascontiguousarray(kept[name]) for name in kept.dtype.names}
     # Nothing here depends on the other entries, so that one more date does not move the others.
     if rows * columns <= WHOLE_PIXELS:
-        std, stable, where = _spread(np.asarray(fields[quantity]), options.stable, options)
+        std, ground, where = _spread(np.asarray(fields[quantity]), options.stable, options)
+        stable: NDArray[np.bool_] | None = ground
     else:
         parts = _sample_rows(rows)
         # One block after the other: together they would hold all their images at once.

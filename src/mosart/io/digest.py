@@ -56,7 +56,7 @@ def digest_rows(block: NDArray[Any]) -> NDArray[np.uint64]:
     values = np.ascontiguousarray(block)
     found = np.empty((*values.shape[:-1], 2), np.uint64)
     for index in np.ndindex(values.shape[:-1]):
-        digest = hashlib.blake2b(memoryview(values[index]).cast("B"), digest_size=_SIZE).digest()
+        digest = hashlib.blake2b(values[index].data, digest_size=_SIZE).digest()
         found[index] = np.frombuffer(digest, np.uint64)
     return found
 

@@ -120,7 +120,9 @@ def _activity(value: object) -> object:
 
 def _without(value: object) -> object:
     listed = _listed(value)
-    return [part for item in listed for part in str(item).split(",")] if isinstance(listed, Sequence) else listed
+    return (
+        [part for item in listed for part in str(item).split(",")] if isinstance(listed, Sequence) else listed
+    )
 
 
 def _box(value: object) -> object:

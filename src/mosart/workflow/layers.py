@@ -129,4 +129,3 @@ def _missing(model: xr.DataArray) -> Any:
     value = np.nan if model.dtype.kind == "f" else 0
     chunks = model.chunks or model.shape
     return da.full(model.shape, value, dtype=model.dtype, chunks=chunks)
-

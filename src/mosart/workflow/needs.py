@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import shapely
+
 import mosart
 from mosart.areas import Areas
 from mosart.geometry import LookFrame
@@ -69,7 +71,9 @@ class Needs:
         self._suffix = f" of {stack_name}" if stack_name else ""
         self._config = keys_of(config)
         self._look = _digest_frame(plan.frame)
-        planes = {name: value for name, value in found.planes.items() if name not in ("longitude", "latitude")}
+        planes = {
+            name: value for name, value in found.planes.items() if name not in ("longitude", "latitude")
+        }
         self._shared = {
             "MoSARt": software(),
             "`method`": config.method,
@@ -91,16 +95,16 @@ class Needs:
         return digest_data({name: str(attrs.get(name)) for name in _TOLD})
 
     def inversion(self, date: dt.date) -> Step:
-        """Result of one entry, on the radar grid."""
+        """Invert one entry."""
         entry: Entry = self._entries[date]
         names = [f"{d:%Y%m%d}" for d in entry.reference]
         needs = dict(self._shared) | {"`reference`": ",".join(names)}
         for image in (*entry.images, *entry.reference):
             needs[f"the image of {image:%Y%m%d}"] = self.plan.found.images[image]
-        return Step(f"inversion {date:%Y%m%d}{self._suffix}", needs, rf"pieces/.*")
+        return Step(f"inversion {date:%Y%m%d}{self._suffix}", needs, r"pieces/.*")
 
     def radar(self) -> Step:
-        """The file of all results on the radar grid."""
+        """Write the file of all results on the radar grid."""
         needs = {
             **self._results(),
             "the positions": self._places,
@@ -109,7 +113,7 @@ class Needs:
         return Step(f"radar.nc{self._suffix}", needs, r"radar.*\.nc")
 
     def layer(self, date: dt.date) -> Step:
-        """Map of one entry."""
+        """Bring one entry to the map."""
         needs = {
             f"the result of {date:%Y%m%d}": self.inversion(date).key,
             "the positions": self._places,
@@ -118,11 +122,11 @@ class Needs:
         return Step(f"map {date:%Y%m%d}", needs, r"pieces/.*")
 
     def map(self) -> Step:
-        """The file of all maps."""
+        """Write the file of all maps."""
         return Step("elevation_change.nc", self._maps(), r"elevation_change\.nc")
 
     def geotiff(self, date: dt.date) -> Step:
-        """GeoTIFFs of one entry."""
+        """Write the GeoTIFFs of one entry."""
         needs = {
             f"the map of {date:%Y%m%d}": self.layer(date).key,
             "`reference`": ",".join(f"{d:%Y%m%d}" for d in self.plan.reference),
@@ -130,7 +134,7 @@ class Needs:
         return Step(f"GeoTIFF {date:%Y%m%d}", needs, rf"geotiff/.*_{date:%Y%m%d}\.tif")
 
     def tables(self) -> Step:
-        """Time series, volumes, and the areas that they are of."""
+        """Write time series, volumes, and the areas that they are of."""
         needs = {
             **self._results(),
             "the positions": self._places,
@@ -140,19 +144,19 @@ class Needs:
         return Step("tables", needs)
 
     def figures(self) -> Step:
-        """Figures."""
+        """Draw the figures."""
         return Step("figures", {**self._shown(), "`activity`": self._config["activity"]})
 
     def mintpy(self) -> Step:
-        """Files for MintPy."""
+        """Write the files for MintPy."""
         return Step("mintpy", {**self._results(), **self._maps()})
 
     def gis(self) -> Step:
-        """Files for QGIS and bowser, which show the GeoTIFFs."""
+        """Write the files for QGIS and bowser, which show the GeoTIFFs."""
         return Step("qgis", self._maps())
 
     def page(self, told: Mapping[str, str]) -> Step:
-        """The page.
+        """Make the page.
 
         Parameters
         ----------
@@ -171,7 +175,7 @@ class Needs:
         return reference | {f"the map of {date:%Y%m%d}": self.layer(date).key for date in self._entries}
 
     def _shown(self) -> dict[str, str]:
-        """What figures and page show: results, maps, areas and the image of the reference."""
+        """List what figures and page show: results, maps, areas and the image of the reference."""
         first = self.plan.reference[0]
         return {
             **self._results(),
@@ -187,7 +191,9 @@ def _digest_frame(frame: LookFrame | None) -> str:
     if frame is None:
         return "unknown"
     numbers = (frame.range_spacing, frame.azimuth_spacing, frame.heading, frame.reference_height)
-    return digest_data([digest_array(frame.incidence_angle), [repr(n) for n in numbers], frame.look_direction])
+    return digest_data(
+        [digest_array(frame.incidence_angle), [repr(n) for n in numbers], frame.look_direction]
+    )
 
 
 def digest_areas(areas: Areas | None) -> str:
@@ -195,6 +201,13 @@ def digest_areas(areas: Areas | None) -> str:
     if areas is None:
         return ""
     told: list[Any] = [
-        [a.name, a.kind, [p.wkb_hex for p in a.parts], a.pixels, a.degrees_or_pixels] for a in areas.areas
+        [
+            area.name,
+            area.kind,
+            shapely.to_wkb(list(area.parts), hex=True),
+            area.pixels,
+            area.degrees_or_pixels,
+        ]
+        for area in areas.areas
     ]
     return digest_data(told)

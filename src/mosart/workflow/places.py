@@ -12,7 +12,9 @@ from mosart.periods import Period
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{8}")
 
-PERIOD_FORMS = "START..END LABEL with dates as 20190115, END left out where it goes on, or start, end and label"
+PERIOD_FORMS = (
+    "START..END LABEL with dates as 20190115, END left out where it goes on, or start, end and label"
+)
 
 BOX_FORMS = "lonlat=WEST,SOUTH,EAST,NORTH or pixels=RANGE0,RANGE1,AZIMUTH0,AZIMUTH1"
 
