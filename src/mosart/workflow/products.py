@@ -24,6 +24,7 @@ from mosart.io.stream import Progress
 from mosart.io.tables import write_table
 from mosart.report import write_figures
 from mosart.report.page import write_page
+from mosart.report.page.facts import read_tables
 
 from .accuracy import expected_error
 from .check import Plan
@@ -148,6 +149,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
         amplitude = images.dataset["amplitude"]
         filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
     map_file = stage / "elevation_change.nc"
+    tables = read_tables(stage)
     with ExitStack() as opened, talk.progress("drawing figures") as advance:
         mapped = opened.enter_context(open_dataset(map_file)) if map_file.exists() else None
         write_figures(
@@ -157,6 +159,9 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             filtered=filtered,
             areas=plan.areas,
             mapped=mapped,
+            series=tables.series,
+            volumes=tables.volumes,
+            activity=plan.config.periods(),
             look=_look_bearing(plan),
             progress=advance,
         )
