@@ -117,7 +117,9 @@ def resample(
             _fill(segment, time, distance, weights, values, filled)
             if filled.all():
                 break
-        out[rows] = np.where(filled, np.abs(values), np.float32(np.nan))
+        amplitude = np.abs(values)
+        # Where all samples under the kernel are zero, the product has no data.
+        out[rows] = np.where(filled & (amplitude > 0), amplitude, np.float32(np.nan))
 
     _map(work, _tiles(scene), workers)
     return float(np.hypot(row_error, column_error))
