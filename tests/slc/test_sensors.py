@@ -200,7 +200,7 @@ def images(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> dict[
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("kind", ["burst", "ssc"])
 def test_damaged_images(images: dict[str, tuple[Path, Path]], kind: str) -> None:
-    """An image that is cut, or lacks a piece, is refused when it is opened; flipped bytes do no other harm."""
+    """An image that is cut, or lacks a piece, is refused when it is opened; flipped bytes do no harm."""
     product, image = images[kind]
     whole = image.read_bytes()
     rng = np.random.default_rng(11)
