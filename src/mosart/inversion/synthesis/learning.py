@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .noise import MAD
 from .prior import learn_envelope
 from .problem import Problem, Rows, State
+from .render import block_sums
 
 Float = NDArray[np.float64]
 
@@ -23,7 +24,8 @@ UNIFORM_LEAST, UNIFORM_BRIGHT = 0.3, (0.02, 0.3)
 #: Bounds of the rescaling of the noise: the looks are measured, so that less noise than they say is
 #: overfitting, and much more is a model that fails.
 LEAST_NOISE, MOST_NOISE = 0.7, 10.0
-#: Fewest blocks that tell the noise.
+#: Blocks in azimuth and in range that tell the noise together; and fewest such groups.
+TOGETHER = 2
 FEWEST_BLOCKS = 20
 
 
@@ -90,17 +92,29 @@ def noise(rows: Sequence[Rows], samples: Float, present: Sequence[float]) -> tup
 def _rescale(rows: Rows, samples: Float, present: float) -> float:
     """Variance of the residuals against the assumed one, for the freedom that the fit has taken.
 
-    A block's residual has the variance ``1 - leverage`` of the assumed one; the leverage is the
-    posterior variance of its prediction, from the samples. Robust, but not blind to the tails.
+    Read on sums of neighbouring blocks, not on single ones: errors of the smoothed reference are alike in
+    neighbours, fine texture that it misses is not, and the change, whose slope adds up along the range,
+    suffers from what does not average out. A sum's residual has the variance ``1 - leverage`` of the
+    assumed one; the leverage is the posterior variance of its prediction, from the samples. Robust, but
+    not blind to the tails.
     """
-    used = rows.used
-    z = rows.standard[used]
-    if len(z) < FEWEST_BLOCKS:
+    number = _sums(rows.used.astype(np.float64), rows.shape)
+    full = number > 0.5 * number.max(initial=1.0)
+    if full.sum() < FEWEST_BLOCKS:
         return present
-    predicted = np.asarray(rows.weighted @ samples.T)[used]
-    free = np.clip(1 - np.mean(predicted**2, axis=1), 0.05, 1.0)
+    scale = np.sqrt(number[full])
+    z = _sums(np.nan_to_num(rows.standard), rows.shape)[full] / scale
+    predicted = np.where(rows.used[:, None], rows.weighted @ samples.T, 0.0)
+    leverage = np.mean([(_sums(p, rows.shape)[full] / scale) ** 2 for p in predicted.T], axis=0)
+    free = np.clip(1 - leverage, 0.05, 1.0)
     z = z / np.sqrt(free)
     middle = MAD * float(np.median(np.abs(z)))
     wide = float(np.sqrt(np.average(np.clip(z, -4 * middle, 4 * middle) ** 2, weights=free)))
-    single = rows.alike * max(middle**2, 0.8 * wide**2)
-    return float(np.clip(present * single, LEAST_NOISE, MOST_NOISE))
+    return float(np.clip(present * max(middle**2, 0.8 * wide**2), LEAST_NOISE, MOST_NOISE))
+
+
+def _sums(values: Float, shape: tuple[int, int]) -> Float:
+    """Sum over neighbouring blocks, flat; what is merged already is not summed again."""
+    if shape[0] == 1:
+        return values
+    return block_sums(values.reshape(shape), (TOGETHER, TOGETHER)).ravel()

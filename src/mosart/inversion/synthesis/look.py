@@ -46,10 +46,6 @@ class Measured:
         What the receiver's noise adds to the energy of a block.
     looks, reference_looks : float
         Effective looks of a full block: of the epoch's mean, of the smoothed reference.
-    alike : float
-        Variance of the mean of many blocks, times their number, over that of one block: neighbours share
-        the errors of the smoothed reference. A slope's errors add up along the range, so that this and not
-        the scatter of the blocks is the noise that the change suffers from.
     """
 
     energy: Float
@@ -57,7 +53,6 @@ class Measured:
     floor: Float
     looks: float
     reference_looks: float
-    alike: float = 1.0
 
 
 def merging(shape: tuple[int, int], by: tuple[int, int]) -> sp.csr_array | None:

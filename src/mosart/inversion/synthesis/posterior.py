@@ -105,7 +105,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     variance = np.mean(samples**2, axis=0)
     product = np.mean(samples[:, :1] * samples[:, 1:], axis=0)
     looks = tuple(
-        LookFit(gain, out, np.sqrt(r.alike) * r.standard.reshape(out.energy.shape), noise)
+        LookFit(gain, out, r.standard.reshape(out.energy.shape), noise)
         for gain, out, r, noise in zip(state.gain, rendered, rows, state.noise)
     )
     return Solution(

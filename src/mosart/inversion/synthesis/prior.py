@@ -131,10 +131,20 @@ class Prior:
 #: Nodes (σ of a Gaussian) over which the envelope is learned: fewer follow the noise of single nodes,
 #: more lend the freedom of a change to the still ground beside it.
 WINDOW = 4.0
+#: No place's variance is less than this share of the square of the change that is found there, its mean
+#: over so many nodes: half of it is about the median of a square over its expectation. It keeps a prior
+#: that is likely, but of a change that it holds to be an accident, from shrinking it.
+FOUND_SHARE, FOUND_WINDOW = 0.5, 2.0
 #: Degrees of freedom a node that a place needs to leave the least envelope.
 PRIOR_SHARE = 0.02
 #: Largest factor of the variance in a step.
 LARGEST_STEP = 4.0
+
+
+def _nodes(window: float, field: Matern) -> tuple[float, float]:
+    """Nodes in y and x of a window that is as long in metres both ways."""
+    dy, dx = field.spacing
+    return window * dx / dy, window
 
 
 def learn_envelope(
@@ -186,11 +196,15 @@ def learn_envelope(
     if uniform:
         w2, told = np.full(shape, w2.mean()), np.full(shape, told.mean())
     else:
-        sigma = tuple(WINDOW * prior.field.spacing[1] / s for s in prior.field.spacing)
+        sigma = _nodes(WINDOW, prior.field)
         w2, told = gaussian_filter(w2, sigma), gaussian_filter(told, sigma)
     told = np.clip(told, 0.0, 1.0)
     rest = PRIOR_SHARE * np.minimum((least / prior.envelope) ** 2, 1.0)
     ratio = (w2 + rest) / (told + PRIOR_SHARE)
     ratio = np.where(ratio < 1, ratio, np.sqrt(ratio * np.maximum(w2 + 1 - told, 1.0)))
     ratio = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
-    return np.asarray(np.clip(prior.envelope * np.sqrt(ratio), floor, ceiling))
+    variance = prior.envelope**2 * ratio
+    if not uniform:
+        near = _nodes(FOUND_WINDOW, prior.field)
+        variance = np.maximum(variance, FOUND_SHARE * gaussian_filter(mean**2, near))
+    return np.asarray(np.clip(np.sqrt(variance), floor, ceiling))

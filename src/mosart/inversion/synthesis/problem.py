@@ -142,12 +142,9 @@ class Problem:
     def variances(
         self, rendered: Sequence[Rendered], state: State, merges: Sequence[sp.csr_array | None]
     ) -> list[Float]:
-        """Rescaled variance of merged blocks, flat, one a look; infinite where not usable.
-
-        As if their errors were independent and as large as they are in the mean of many blocks.
-        """
+        """Rescaled variance of merged blocks, flat, one a look; infinite where not usable."""
         return [
-            look.merged_variance(out, merge) * noise * look.measured.alike
+            look.merged_variance(out, merge) * noise
             for look, out, merge, noise in zip(self.looks, rendered, merges, state.noise)
         ]
 
@@ -193,15 +190,15 @@ class Rows:
         Standardised residuals; NaN where the block is not used.
     log_variance : float
         Sum over the used blocks.
-    alike : float
-        Of the look's errors, see :class:`~mosart.inversion.synthesis.look.Measured`.
+    shape : tuple of int
+        Blocks in azimuth and range; merged ones are one row.
     """
 
     weighted: sp.csr_array
     right: Float
     standard: Float
     log_variance: float
-    alike: float
+    shape: tuple[int, int]
 
     @property
     def used(self) -> Bool:
@@ -262,7 +259,8 @@ def _rows(
     bright = [by_brightness if k in look.reads else nothing for k in range(len(state.brightness))]
     weighted = sp.csr_array(sp.hstack([by_change, *bright], format="csr"))
     right = root * residual + weighted @ state.unknowns
-    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()), look.measured.alike)
+    shape = out.energy.shape if merge is None else (1, len(residual))
+    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()), shape)
 
 
 def stack_rows(rows: Sequence[Rows]) -> tuple[sp.csr_array, Float]:
