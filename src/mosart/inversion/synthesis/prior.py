@@ -70,6 +70,11 @@ class Matern:
         return sp.csr_array(self._scale * (self._kappa2 * sp.eye_array(ny * nx) + laplacian))
 
     @cached_property
+    def precision(self) -> sp.coo_array:
+        """``KᵀK``."""
+        return sp.coo_array(self.factor.T @ self.factor)
+
+    @cached_property
     def eigenvalues(self) -> Float:
         """Eigenvalues of ``K`` in the basis of the discrete cosine transform, (y, x)."""
         ny, nx = self.shape
@@ -81,6 +86,14 @@ class Matern:
         """``K⁻¹`` times white noise of the field's shape; symmetric."""
         return np.asarray(
             scipy.fft.idctn(scipy.fft.dctn(white, norm="ortho") / self.eigenvalues, norm="ortho")
+        )
+
+    def colour_columns(self, white: Float) -> Float:
+        """``K⁻¹`` times every column, (nodes, number)."""
+        cube = white.reshape(*self.shape, -1)
+        waves = scipy.fft.dctn(cube, norm="ortho", axes=(0, 1)) / self.eigenvalues[..., None]
+        return np.asarray(
+            scipy.fft.idctn(waves, norm="ortho", axes=(0, 1), overwrite_x=True).reshape(white.shape)
         )
 
     @property
