@@ -24,7 +24,7 @@ CELL_SIGMAS = (4.0, 2.7)
 #: Windows to choose from, Gaussian σ in nodes: the first in which the two hypotheses lie `APART` standard
 #: deviations apart on kept ground, or the last.
 WINDOWS = (2.5, 3.5, 5.0, 7.0)
-APART = 6.0
+APART = 4.0
 #: Separation (standard deviations) below which a window tells nothing: one in eleven would be wrong.
 LEAST_APART = 2.7
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
@@ -33,12 +33,19 @@ MOST_LOG = 2.0
 DARK = 0.006
 #: Longest slant interval of a facet that counts in full, pixels: a stretched one has no more speckle to tell.
 MOST_PIXELS = 1.5
+#: Calibrations: the first finds what does not belong to still ground.
+CALIBRATIONS = 3
 #: Fewest nodes of still ground that calibrate the test.
 FEWEST_STILL = 30
 #: Share of still ground on which the test must tell for its silence elsewhere to mean something.
 WORKS = 0.7
-#: Smallest patches that are believed, in windows' areas (4π σ²): withheld, and given inside withheld ones.
-LEAST_LOST, LEAST_KEPT = 0.15, 1.0
+#: Evidence (nats) that a patch of new rock must reach somewhere to be believed: where kept rock gives
+#: 8 ± 4, chance does so in one window of two thousand.
+SURE = -5.0
+#: Share of new rock in a window from which a place counts as beside it: one σ from a straight edge.
+BESIDE = 0.16
+#: Smallest islands inside new rock that are believed, in windows' areas (4π σ²).
+LEAST_KEPT = 1.0
 #: Metres by which a withheld patch grows: half of a window's blur, less than any user's "beside".
 GROW = 25.0
 
@@ -57,12 +64,18 @@ class Texture:
         Too little lit ground or texture for the test.
     works : bool
         Whether the test tells on most of still ground.
+    window : float
+        Gaussian σ, nodes.
+    sharp : ndarray (block row, node)
+        The evidence of the smallest window: weaker, less blurred.
     """
 
     slope: Float
     evidence: Float
     untold: Bool
     works: bool
+    window: float
+    sharp: Float
 
     @property
     def kept(self) -> Bool:
@@ -71,8 +84,10 @@ class Texture:
 
     @property
     def new(self) -> Bool:
-        """Where the texture is more likely new than kept."""
-        return (self.evidence < 0) & ~self.untold
+        """Where the texture is more likely new than kept; beside it the smallest window decides."""
+        new = (self.evidence < 0) & ~self.untold
+        beside = gaussian_filter(new.astype(np.float64), self.window) > BESIDE
+        return new | (beside & (self.sharp < 0))
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,7 @@ class Sums:
 
 
 def cell_sums(matching: Matching, change: Float, cell: tuple[int, int]) -> Sums:
-    """Sums of the regression of the new log reflectivity on the reference's *inside* cells.
+    """Sum for the regression of the new log reflectivity on the reference's *inside* cells.
 
     Parameters
     ----------
@@ -149,12 +164,18 @@ def cell_of(kernel: tuple[float, float], matching: Matching) -> tuple[int, int]:
     """
     size = (matching.rows_block, matching.ground.facets)
     return (
-        max(1, round(CELL_SIGMAS[0] * kernel[0] / size[0])),
-        max(1, round(CELL_SIGMAS[1] * kernel[1] / size[1])),
+        max(1, round(float(CELL_SIGMAS[0] * kernel[0] / size[0]))),
+        max(1, round(float(CELL_SIGMAS[1] * kernel[1] / size[1]))),
     )
 
 
-def regress_texture(matching: Matching, change: Float, still: Bool, kernel: tuple[float, float]) -> Texture:
+def regress_texture(
+    matching: Matching,
+    change: Float,
+    still: Bool,
+    kernel: tuple[float, float],
+    windows: tuple[float, ...] = WINDOWS,
+) -> Texture:
     """Test, window by window, whether the texture is kept under a change.
 
     Parameters
@@ -168,6 +189,8 @@ def regress_texture(matching: Matching, change: Float, still: Bool, kernel: tupl
         (noise in the reference attenuates it), the scatter there what chance gives.
     kernel : tuple of float
         Of the reference's reflectivity, σ in rows and pixels.
+    windows : tuple of float
+        To choose from, Gaussian σ in nodes.
 
     Returns
     -------
@@ -182,14 +205,16 @@ def regress_texture(matching: Matching, change: Float, still: Bool, kernel: tupl
     cell = cell_of(kernel, matching)
     sums = cell_sums(matching, change, cell)
     usual = float(np.median(sums.number[sums.number > 0])) if (sums.number > 0).any() else 1.0
-    for window in WINDOWS:
-        found = _window(sums, window, still & (sums.number > 0.5 * usual), cell)
+    told = still & (sums.number > 0.5 * usual)
+    sharp = found = _window(sums, windows[0], told, cell)
+    window = windows[0]
+    for window in windows:
+        found = _window(sums, window, told, cell)
         if found.apart >= APART:
             break
     untold = found.each < LEAST_APART
-    told = still & (sums.number > 0.5 * usual)
     works = bool(told.any() and float(untold[told].mean()) < 1 - WORKS)
-    return Texture(found.slope, found.evidence, untold, works)
+    return Texture(found.slope, found.evidence, untold, works, window, sharp.evidence)
 
 
 @dataclass(frozen=True)
@@ -209,25 +234,29 @@ def _window(sums: Sums, window: float, still: Bool, cell: tuple[int, int]) -> _W
         return np.asarray(gaussian_filter(f, sigma, mode="constant"))
 
     xx, xy = mean(sums.xx), mean(sums.xy)
-    lit = still & (xx > 0)
-    if lit.sum() < FEWEST_STILL:
-        nothing = np.zeros(xx.shape)
-        return _Window(nothing, nothing, nothing, 0.0)
-    slope = max(float(np.median((xy / np.maximum(xx, 1e-12))[lit])), 1e-3)
-    rest = (xy - slope * xx)[lit] / np.sqrt(xx[lit] / area)
-    s2 = max((MAD * float(np.median(np.abs(rest)))) ** 2, 1e-12)
+    usual = still & (xx > 0)
+    slope, s2, told = 1.0, 1.0, usual
+    for _ in range(CALIBRATIONS):
+        if told.sum() < FEWEST_STILL:
+            nothing = np.zeros(xx.shape)
+            return _Window(nothing, nothing, nothing, 0.0)
+        slope = max(float(np.median((xy / np.maximum(xx, 1e-12))[told])), 1e-3)
+        rest = (xy - slope * xx)[told] / np.sqrt(xx[told] / area)
+        s2 = max((MAD * float(np.median(np.abs(rest)))) ** 2, 1e-12)
+        # new rock that has not risen is no standard
+        told = usual & (xy > 0.5 * (1 + NEW_SLOPE) * slope * xx)
     each = (1 - NEW_SLOPE) * slope * np.sqrt(np.maximum(area * xx, 0) / s2)
     evidence = (1 - NEW_SLOPE) * slope * area * (xy - 0.5 * (1 + NEW_SLOPE) * slope * xx) / s2
-    return _Window(xy / np.maximum(xx, 1e-12) / slope, evidence, each, float(np.median(each[lit])))
+    return _Window(xy / np.maximum(xx, 1e-12) / slope, evidence, each, float(np.median(each[told])))
 
 
-def clean(new: Bool, spacing: tuple[float, float], window: float = WINDOWS[0]) -> Bool:
-    """Withheld nodes without specks and islands, grown.
+def withhold(new: Bool, sure: Bool, spacing: tuple[float, float], window: float) -> Bool:
+    """Patches of new rock that hold a sure node, without islands, grown.
 
     Parameters
     ----------
-    new : ndarray (block row, node) bool
-        What is to be withheld.
+    new, sure : ndarray (block row, node) bool
+        What is more likely new than kept, and what is so for sure.
     spacing : tuple of float
         Of the nodes, metres.
     window : float
@@ -236,17 +265,16 @@ def clean(new: Bool, spacing: tuple[float, float], window: float = WINDOWS[0]) -
     Returns
     -------
     ndarray (block row, node) bool
-        A copy.
+        What is to be withheld.
     """
-    lost = new.copy()
-    area = 4 * np.pi * window**2
-    for value, least in ((True, LEAST_LOST), (False, LEAST_KEPT)):
-        patches, _ = label(lost == value)
-        small = np.bincount(patches.ravel()) < least * area
-        small[0] = False
-        lost[small[patches]] = not value
-    if lost.any():
-        reach = [int(np.ceil(GROW / s)) for s in spacing]
-        y, x = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
-        lost = binary_dilation(lost, np.hypot(y * spacing[0], x * spacing[1]) <= GROW)
-    return lost
+    patches, number = label(new)
+    lost = np.isin(patches, np.unique(patches[sure & new])) & new
+    if not number or not lost.any():
+        return np.zeros(new.shape, bool)
+    patches, _ = label(~lost)
+    small = np.bincount(patches.ravel()) < LEAST_KEPT * 4 * np.pi * window**2
+    small[0] = False
+    lost |= small[patches]
+    reach = [int(np.ceil(GROW / s)) for s in spacing]
+    y, x = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
+    return np.asarray(binary_dilation(lost, np.hypot(y * spacing[0], x * spacing[1]) <= GROW))
