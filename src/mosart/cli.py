@@ -169,20 +169,22 @@ def export(
     /,
     *,
     to: Annotated[
-        Literal["mintpy", "qgis", "bowser"],
+        Literal["mintpy", "geotiff", "zarr", "qgis", "bowser"],
         Parameter(
-            help="mintpy: HDF5 files for view.py and tsview.py; qgis: styles and a project in the order of "
-            "time; bowser: its list of layers."
+            help="mintpy: HDF5 files for view.py and tsview.py; geotiff: one a date and quantity; zarr: both "
+            "results as Zarr; qgis: styles and a project in the order of time; bowser: its list of layers."
         ),
     ],
 ) -> None:
     """Write the products of a run for other software, into the run's folder.
 
-    A run does so itself; this is for products that were moved, or came from an earlier version.
+    A run does so itself, but for Zarr; this is for products that were moved, or came from an earlier version.
 
     **Examples**
 
     `mosart export OUT --to mintpy`, then `view.py OUT/mintpy/timeseries.h5`
+
+    `mosart export OUT --to zarr`, then `xarray.open_zarr("OUT/elevation_change.zarr")`
 
     `mosart export OUT --to qgis`, then open OUT/mosart.qgz
 

@@ -88,7 +88,7 @@ def make(
         },
     )
     if per_pixel:
-        for number, name in enumerate(("amplitude", "amplitude_modelled")):
+        for number, name in enumerate(("measured_amplitude", "modelled_amplitude")):
             data[name] = (
                 ("date", "azimuth", "range"),
                 rng.gamma(4.0, 0.25, change.shape).astype(np.float32) + number,

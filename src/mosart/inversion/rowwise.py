@@ -23,6 +23,7 @@ from mosart.errors import InputError
 from mosart.masks import MASK_ATTRS
 from mosart.stack import Stack
 
+from .amplitude import measured_amplitude
 from .entries import Date, Entry
 from .method import Options
 from .preparation import despeckled, lazy
@@ -141,6 +142,7 @@ def _invert(
         data["weights"] = (grid[1:], np.asarray(weights, dtype=np.float32))
     if stable is not None:
         data["stable"] = (grid[1:], stable)
+    data["measured_amplitude"] = measured_amplitude(stack, entries)
     std[[not entry.reference for entry in entries]] = 0.0
     data["elevation_change_std"] = ("date", std.astype(np.float32))
     for variable in set(ATTRS) & set(data.data_vars):

@@ -20,7 +20,7 @@ from mosart.errors import InputError
 MANIFEST = ".mosart-products.json"
 STAGING = ".mosart-run-"
 _FOREIGN = re.compile(
-    r"config\.yaml|radar\.nc|elevation_change\.nc|timeseries\.csv|volumes\.csv|mosart\.log"
+    r"config\.yaml|(radar|elevation_change)\.(nc|zarr)|timeseries\.csv|volumes\.csv|mosart\.log"
     r"|report\.html|mosart\.qgz|bowser_rasters\.json"
     r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[a-z_0-9]+\.png"
     r"|mintpy/(timeseries|timeseriesStd|timeseriesRadar|timeseriesStdRadar|geometryGeo|geometryRadar)\.h5"
@@ -224,7 +224,10 @@ class ProductFolder:
         # Whatever is killed from here on, the list knows every file that may be there.
         self._write_list(sorted({*before, *new}), complete=False)
         for name in old:
-            (self.path / name).unlink(missing_ok=True)
+            target = self.path / name
+            if target.is_dir() and not target.is_symlink():  # Zarr
+                shutil.rmtree(target)
+            target.unlink(missing_ok=True)
         for name in new:
             target = self.path / name
             target.parent.mkdir(parents=True, exist_ok=True)

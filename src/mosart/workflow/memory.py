@@ -74,7 +74,7 @@ def estimate(
     tile = min(max(WORK_BYTES / workers, TILE_BYTES[0]), TILE_BYTES[1])
     under_work = min(pixels * bytes_per_pixel(dates, entries), workers * tile)
     read = dates * min(4 * pixels, BLOCK)
-    disk = pixels * (entries * 17 + 48) * (2 if mapped else 1)
+    disk = pixels * (entries * 25 + 48) * (2 if mapped else 1)
     return Estimate(peak=LIBRARIES + under_work + read + WHOLE * pixels, disk=disk)
 
 

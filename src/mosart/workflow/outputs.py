@@ -13,6 +13,7 @@ from mosart.areas import Areas, read_areas
 from mosart.change import ElevationChange
 from mosart.compare import Comparison, compare
 from mosart.errors import InputError
+from mosart.io import zarr
 from mosart.io.bowser import write_bowser
 from mosart.io.mintpy_export import write_mintpy
 from mosart.io.netcdf import open_dataset
@@ -23,11 +24,18 @@ from mosart.report.page import write_page
 from .accuracy import expected_error
 from .configfile import load
 from .folder import ProductFolder
+from .products import write_rasters
 
 logger = logging.getLogger(__name__)
 
 #: Names of the files of every target of an export.
-TARGETS = {"mintpy": r"mintpy/.*", "qgis": r"mosart\.qgz|geotiff/.*\.qml", "bowser": r"bowser_rasters\.json"}
+TARGETS = {
+    "mintpy": r"mintpy/.*",
+    "geotiff": r"geotiff/.*\.tif",
+    "zarr": r".*\.zarr",
+    "qgis": r"mosart\.qgz|geotiff/.*\.qml",
+    "bowser": r"bowser_rasters\.json",
+}
 _RESULTS = ("elevation_change.nc", "radar.nc")
 
 
@@ -84,9 +92,16 @@ def export(folder: Path, target: str) -> list[Path]:
             return write_qgis(folder)
         if target == "bowser":
             return [write_bowser(folder)]
+        if target == "geotiff":
+            with ExitStack() as opened:
+                return write_rasters(_map(folder, opened), folder / "geotiff")
         written = []
         for path in results:
             with open_dataset(path) as data:
+                if target == "zarr":
+                    written.append(path.with_suffix(".zarr"))
+                    zarr.write_dataset(data, written[-1])
+                    continue
                 written += write_mintpy(ElevationChange(data), folder / "mintpy")
         return written
 

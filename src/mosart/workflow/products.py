@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from mosart.change import ElevationChange
 from mosart.errors import InputError
@@ -17,6 +18,7 @@ from mosart.io.geotiff import write_geotiffs
 from mosart.io.mintpy_export import write_mintpy
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.io.qgis import write_qgis
+from mosart.io.stream import Progress
 from mosart.io.tables import write_table
 from mosart.report import write_figures
 from mosart.report.page import write_page
@@ -28,7 +30,13 @@ from .log import Talk
 logger = logging.getLogger(__name__)
 
 #: What becomes a GeoTIFF; a standard error that is one number a date becomes a tag of these.
-RASTERS = ("elevation_change", "elevation_change_std", "mask")
+RASTERS = (
+    "elevation_change",
+    "elevation_change_std",
+    "mask",
+    "measured_amplitude",
+    "modelled_amplitude",
+)
 
 
 def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
@@ -57,12 +65,29 @@ def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> N
     with talk.progress("geocoding") as advance:
         write_dataset(mapped, stage / "elevation_change.nc", progress=advance)
     with open_dataset(stage / "elevation_change.nc") as written, talk.progress("writing GeoTIFFs") as advance:
-        rasters = [name for name in RASTERS if name in written and written[name].ndim > 1]
-        tags = {
-            "method": str(written.attrs["method"]),
-            "reference_dates": str(written.attrs["reference_dates"]),
-        }
-        write_geotiffs(written, stage / "geotiff", variables=rasters, tags=tags, progress=advance)
+        write_rasters(written, stage / "geotiff", progress=advance)
+
+
+def write_rasters(mapped: xr.Dataset, folder: Path, *, progress: Progress | None = None) -> list[Path]:
+    """Write what a map holds of :data:`RASTERS` as GeoTIFFs, one a date and quantity.
+
+    Parameters
+    ----------
+    mapped : xarray.Dataset
+        As stored in ``elevation_change.nc``.
+    folder : Path
+        Where the files go.
+    progress : callable, optional
+        Called with the rows done and the rows there are.
+
+    Returns
+    -------
+    list of Path
+    """
+    rasters = [name for name in RASTERS if name in mapped and mapped[name].ndim > 1]
+    kept = ("method", "reference_dates", "source", "history", "references", "input_hashes")
+    tags = {name: str(mapped.attrs[name]) for name in kept if name in mapped.attrs}
+    return write_geotiffs(mapped, folder, variables=rasters, tags=tags, progress=progress)
 
 
 def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:

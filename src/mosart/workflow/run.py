@@ -30,6 +30,9 @@ from .provenance import CITATION, hash_files, software_version
 
 logger = logging.getLogger(__name__)
 
+#: Characters of an attribute at most: HDF5 takes 64 kB; `config.yaml` holds all.
+LONGEST_TEXT = 30_000
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -182,6 +185,8 @@ def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
         "source": f"MoSARt {software_version()}, method {plan.config.method}",
         "history": f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} MoSARt {software_version()}: run",
         "references": CITATION,
+        "software_version": software_version(),
+        "config": plan.config.model_dump_json(exclude_none=True)[:LONGEST_TEXT],
         "input_hashes": " ".join(f"{path.name}=sha256:{value}" for path, value in hashes.items()),
         "geometry": geometry_text(plan.frame, plan.geometry_fault),
     }

@@ -125,6 +125,10 @@ class Look:
             self.on_knots(change), self.on_knots(self.brightness(fields)), derivatives=derivatives
         )
 
+    def differentiate(self, out: Rendered, change: Float, fields: Float) -> Rendered:
+        """Add the derivatives to what was rendered of these fields."""
+        return self.scene.differentiate(out, self.on_knots(change), self.on_knots(self.brightness(fields)))
+
     def derivatives(self, out: Rendered) -> tuple[sp.csr_array, sp.csr_array]:
         """Differentiate the energies by change and brightness of the nodes: (blocks, nodes) each."""
         assert out.by_change is not None

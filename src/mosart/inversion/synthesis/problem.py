@@ -118,6 +118,12 @@ class Problem:
         """Render the state, one a look."""
         return [look.render(state.change, state.brightness, derivatives=derivatives) for look in self.looks]
 
+    def differentiate(self, state: State, rendered: Sequence[Rendered]) -> list[Rendered]:
+        """Add the derivatives to what was rendered of the state."""
+        return [
+            look.differentiate(out, state.change, state.brightness) for look, out in zip(self.looks, rendered)
+        ]
+
     def gains(self, rendered: Sequence[Rendered], state: State) -> tuple[Float, ...]:
         """Log gains from still ground, one array a look."""
         still = STILL_SLOPE * self.field.range
@@ -142,15 +148,19 @@ class Problem:
         ]
 
     def objective(
-        self, state: State, merges: Sequence[sp.csr_array | None], variances: Sequence[Float]
+        self,
+        state: State,
+        rendered: Sequence[Rendered],
+        merges: Sequence[sp.csr_array | None],
+        variances: Sequence[Float],
     ) -> float:
         """Half of the robust misfit at these variances plus half of the prior's quadratic form."""
-        total = 0.0
-        for k, (look, out) in enumerate(zip(self.looks, self.render(state, derivatives=False))):
-            residual, _ = look.residual(out, state.gain[k], merges[k])
+        total = quadratic(self.priors(state), state)
+        for k, look in enumerate(self.looks):
+            residual, _ = look.residual(rendered[k], state.gain[k], merges[k])
             used = np.isfinite(variances[k])
             total += huber(residual[used] / np.sqrt(variances[k][used]))
-        return total + quadratic(self.priors(state), state)
+        return total
 
 
 def huber(standard: Float) -> float:

@@ -144,8 +144,119 @@ def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
     return block_sums(image, block) / np.maximum(share, 1e-9) * (share > 0), share
 
 
+@dataclass(frozen=True)
+class Gained:
+    """What is known of dates beforehand.
+
+    Parameters
+    ----------
+    gains : tuple of ndarray (block row,)
+        Logarithms, one array a date, one number a row of reading blocks.
+    pixel_looks : float
+        Effective looks of a pixel of one date; NaN where not known.
+    """
+
+    gains: tuple[Float, ...]
+    pixel_looks: float
+
+
+def reading_sums(image: Float) -> Float:
+    """Sum reading blocks.
+
+    Parameters
+    ----------
+    image : ndarray (azimuth, range)
+        Intensity, NaN in gaps.
+
+    Returns
+    -------
+    ndarray (block row, block)
+        NaN where less than half of a block is there.
+    """
+    sums, share = full_sums(image, READING_BLOCK)
+    return np.where(share > 0.5, sums, np.nan)
+
+
+def read_gains(reading: Sequence[Float]) -> Gained:
+    """Gains of the reference dates against the first of them, and their looks.
+
+    Parameters
+    ----------
+    reading : sequence of ndarray (block row, block)
+        Sums of reading blocks.
+
+    Returns
+    -------
+    Gained
+        Looks NaN for a single date.
+    """
+    looks = effective_looks(reading) if len(reading) > 1 else float("nan")
+    known = 32.0 if np.isnan(looks) else looks
+    gains = tuple(date_gain(s, reading[0], READING_BLOCK[0], known) for s in reading)
+    return Gained(gains, looks / (READING_BLOCK[0] * READING_BLOCK[1]))
+
+
+def read_epoch_gains(reading: Sequence[Float], reference: Float, pixel_looks: float) -> Gained:
+    """Gains of an epoch's dates against the reference, and their looks.
+
+    Parameters
+    ----------
+    reading : sequence of ndarray (block row, block)
+        Sums of reading blocks.
+    reference : ndarray (block row, block)
+        The same of the reference's mean; NaN where there is none.
+    pixel_looks : float
+        Effective looks of a pixel of one reference date; NaN where not known.
+
+    Returns
+    -------
+    Gained
+        With looks.
+    """
+    size = READING_BLOCK[0] * READING_BLOCK[1]
+    found = [pixel_looks * size]
+    if len(reading) > 1:
+        found.append(effective_looks(reading))
+    known = [v for v in found if np.isfinite(v)]
+    if known:
+        looks = float(np.median(known))
+    else:  # one date each: their ratio, change and all, robustly
+        looks = effective_looks([reference, reading[0]])
+        looks = looks if np.isfinite(looks) else LEAST_LOOKS
+    gains = tuple(date_gain(s, reference, READING_BLOCK[0], looks) for s in reading)
+    return Gained(gains, max(looks / size, 1e-3))
+
+
+@dataclass(frozen=True)
+class Scattering:
+    """What is known of ground and scattering beforehand.
+
+    Parameters
+    ----------
+    law : Law
+        The scattering law.
+    kernel : tuple of float
+        Of the reflectivity, σ in rows and pixels.
+    floor : float
+        Intensity that the receiver's noise adds.
+    shift : Shift
+        Of the image against the DEM.
+    """
+
+    law: Law
+    kernel: tuple[float, float]
+    floor: float
+    shift: Shift
+
+
 def learn_reference(
-    images: Sequence[Float], height: Float, frame: LookFrame, water: NDArray[np.bool_] | None = None
+    images: Sequence[Float],
+    height: Float,
+    frame: LookFrame,
+    water: NDArray[np.bool_] | None = None,
+    *,
+    gained: Gained | None = None,
+    scattering: Scattering | None = None,
 ) -> Reference:
     """Learn ground, law, reflectivity and noise from the reference dates.
 
@@ -159,6 +270,10 @@ def learn_reference(
         Geometry of the look.
     water : ndarray of bool, optional
         Pixels whose ground is not ground.
+    gained : Gained, optional
+        Gains and looks of the dates; measured here if not given.
+    scattering : Scattering, optional
+        Of a larger image that this one is a part of; measured here if not given.
 
     Returns
     -------
@@ -166,22 +281,26 @@ def learn_reference(
         All that the epochs share.
     """
     ground, x = ground_from_radar(height, frame, knot_pixels=NODE_PIXELS)
-    sums = [full_sums(image, READING_BLOCK) for image in images]
-    reading = [np.where(share > 0.5, s, np.nan) for s, share in sums]
-    looks = effective_looks(reading) if len(images) > 1 else float("nan")
-    first = reading[0]
-    gains = [date_gain(s, first, READING_BLOCK[0], 32.0 if np.isnan(looks) else looks) for s in reading]
-    balanced = [mean_intensity([i], [g]) for i, g in zip(images, gains)]
-    mean = mean_intensity(images, gains)
-    ground, shift = _moved_to_image(mean, ground)
-    law = estimate_law(mean, ground, READING_BLOCK)
+    if gained is None:
+        gained = read_gains([reading_sums(image) for image in images])
+    balanced = [mean_intensity([i], [g]) for i, g in zip(images, gained.gains)]
+    mean = mean_intensity(images, gained.gains)
+    if scattering is None:
+        ground, shift = _moved_to_image(mean, ground)
+        law = estimate_law(mean, ground, READING_BLOCK)
+    else:
+        law, shift = scattering.law, scattering.shift
+        ground = _move(ground, shift) if shift.believed else ground
     doubt = _doubt(ground, mean, water)
     one = np.ones(doubt.shape, np.float32)
     cross = azimuth_slope_term(ground)
     pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt)
     unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
-    floor = noise_floor(mean, unit)
-    kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
+    if scattering is None:
+        floor = noise_floor(mean, unit)
+        kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
+    else:
+        floor, kernel = scattering.floor, scattering.kernel
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     block = (
         int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
@@ -213,7 +332,7 @@ def learn_reference(
         full_sums(mean, READING_BLOCK)[0],
         law,
         kernel,
-        looks / (READING_BLOCK[0] * READING_BLOCK[1]),
+        gained.pixel_looks,
         len(images),
         mean,
         floor,
@@ -296,7 +415,7 @@ class Epoch:
     dates: int
 
 
-def read_epoch(images: Sequence[Float], reference: Reference) -> Epoch:
+def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | None = None) -> Epoch:
     """Take the gains out of an epoch's dates and measure its looks.
 
     Parameters
@@ -305,26 +424,15 @@ def read_epoch(images: Sequence[Float], reference: Reference) -> Epoch:
         Intensities, NaN in gaps.
     reference : Reference
         What it is compared with.
+    gained : Gained, optional
+        Gains and looks; measured here if not given.
 
     Returns
     -------
     Epoch
         The mean.
     """
-    base = np.where(reference.sums > 0, reference.sums, np.nan)
-    reading = []
-    for image in images:
-        sums, share = full_sums(image, READING_BLOCK)
-        reading.append(np.where(share > 0.5, sums, np.nan))
-    size = READING_BLOCK[0] * READING_BLOCK[1]
-    found = [reference.pixel_looks * size]
-    if len(images) > 1:
-        found.append(effective_looks(reading))
-    known = [v for v in found if np.isfinite(v)]
-    if known:
-        looks = float(np.median(known))
-    else:  # one date each: their ratio, change and all, robustly
-        looks = effective_looks([base, reading[0]])
-        looks = looks if np.isfinite(looks) else LEAST_LOOKS
-    gains = [date_gain(s, base, READING_BLOCK[0], looks) for s in reading]
-    return Epoch(mean_intensity(images, gains), max(looks / size, 1e-3), len(images))
+    if gained is None:
+        base = np.where(reference.sums > 0, reference.sums, np.nan)
+        gained = read_epoch_gains([reading_sums(image) for image in images], base, reference.pixel_looks)
+    return Epoch(mean_intensity(images, gained.gains), gained.pixel_looks, len(images))

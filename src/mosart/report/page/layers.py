@@ -160,7 +160,7 @@ def _draw(
     layers.append(_bytes("mask", [block_bits(i, block) for i in _images(data["mask"], dims)]))
     if "looks" in data:
         layers.append(_bytes("looks", [block_bits(i, block) for i in _images(data["looks"], dims)]))
-    for name, source in (("amplitude", "amplitude"), ("modelled", "amplitude_modelled")):
+    for name, source in (("amplitude", "measured_amplitude"), ("modelled", "modelled_amplitude")):
         if source in data:
             layers.append(_decibels(name, [block_means(i, block)[0] for i in _images(data[source], dims)]))
     if "height" in data:
