@@ -19,10 +19,12 @@ from .hypotheses import (
     HELD_MOST,
     Rock,
     compete,
+    contradicted,
     judge_rock,
     lost_lock,
     moved_ground,
     search_patches,
+    still_ground,
 )
 from .laying import brightness
 from .look import Look, Measured
@@ -112,6 +114,7 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
     return Matching(
         reference.search_ground,
         reference.search_reflectivity,
+        reference.search_texture,
         reference.unlit,
         np.maximum(image - reference.floor, LEAST_SIGNAL * image),
         4,
@@ -158,6 +161,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     solution = refine(base, base.start())
     moved = moved_ground(solution, base.unit)
     start = rock = None
+    contradictions = np.zeros(moved.shape, bool)
     if moved.sum() >= FEWEST_MOVED:
         matching = make_matching(reference, epoch)
         rivals = _Rivals(matching, scene, reference.kernel)
@@ -167,7 +171,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
             near = rivals.texture_at_zero(solution, WINDOWS[:1])
             held = np.where(near.untold, 0.0, np.clip(near.evidence - HELD_FROM, 0.0, HELD_MOST))
             start = search_patches(matching, asked, scene.nodes, held)
-            solution = _better(base, solution, rivals, start)
+            solution, contradictions = _better(base, solution, rivals, start)
         rock = rivals.rock(solution, at_zero)
         first = solution
         if rock.new.any() and rock.new.mean() < 1 - LEAST_OLD:
@@ -192,14 +196,13 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         unresolved = rivals.onto_nodes(rock.new)
         # inside new rock the change of the refinement that saw it is the better guess
         change = np.where(unresolved, first.change, change)
-        others = [np.zeros(matching.shape)] if start is None else [np.zeros(matching.shape), start.change]
-        disputed = rivals.disputed(change, std, others, rock.new)
+        contradictions |= rivals.still_as_well(change, std, rock.new)
         logger.info(
             "new rock on %.1f %% of the nodes, contradictions on %.1f %%",
             100 * unresolved.mean(),
-            100 * (disputed & ~unresolved).mean(),
+            100 * (contradictions & ~unresolved).mean(),
         )
-        unresolved |= disputed
+        unresolved |= contradictions
     texture = None if rock is None else rock.texture
     return Result(change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
 
@@ -222,10 +225,9 @@ class _Rivals:
 
     def texture_at_zero(self, solution: Solution, windows: tuple[float, ...]) -> Texture:
         """Test the texture under no change."""
-        still = (
-            self.onto_search(np.abs(solution.change) - np.maximum(self.matching.unit, 2 * solution.std)) < 0
-        )
-        return regress_texture(self.matching, np.zeros(still.shape), still, self.kernel, windows)
+        d, std = self.onto_search(solution.change), self.onto_search(solution.std)
+        still = still_ground(d, std, self.matching.unit)
+        return regress_texture(self.matching, np.zeros(d.shape), still, self.kernel, windows)
 
     def rock(self, solution: Solution, at_zero: Texture) -> Rock:
         """Kept or new under a solution."""
@@ -250,23 +252,26 @@ class _Rivals:
         doubt = np.maximum(self.scene.doubt, (np.maximum(fine[:, 1:], fine[:, :-1]) > 0.5))
         return replace(self.scene, doubt=doubt.astype(np.float32))
 
-    def disputed(self, change: Float, std: Float, others: list[Float], new: Bool) -> Bool:
-        """Nodes of old rock at which another explanation is nearly as good, or better, beyond the error."""
+    def still_as_well(self, change: Float, std: Float, new: Bool) -> Bool:
+        """Nodes of old rock that have moved beyond the error and would explain the image as well at rest."""
         d = self.onto_search(change)
         apart = np.maximum(APART_PIXELS * self.matching.unit, APART_ERRORS * self.onto_search(std))
-        found = [compete(self.matching, d, np.where(new, d, other), apart).disputed for other in others]
-        return self.onto_nodes(np.logical_or.reduce(found))
+        return self.onto_nodes(compete(self.matching, d, np.where(new, d, 0.0), apart).disputed)
 
 
-def _better(problem: Problem, solution: Solution, rivals: _Rivals, start: Start) -> Solution:
-    """Refine again from the best start of every place; keep what explains the image better."""
+def _better(problem: Problem, solution: Solution, rivals: _Rivals, start: Start) -> tuple[Solution, Bool]:
+    """Refine again from the best start of every place; keep what explains the image better.
+
+    The second result tells where both explain it, and differ.
+    """
     apart = APART_PIXELS * problem.unit
     d = compete(rivals.matching, start.change, rivals.onto_search(solution.change), apart).change
     d = compete(rivals.matching, d, np.zeros(d.shape), apart).change
     found = refine(problem, rivals.begin(problem, d), FROM_START, uniform_steps=0)
     first, second = _misfit(solution), _misfit(found)
     logger.info("misfit %.0f from zero, %.0f from the search", first, second)
-    return found if second < first else solution
+    kept, other = (found, solution) if second < first else (solution, found)
+    return kept, contradicted(problem, kept, other)
 
 
 def _neighbours(chosen: float) -> list[float]:

@@ -14,7 +14,7 @@ from .laying import brightness
 from .matching import Matching, crop, with_brightness
 from .nodes import RowNodes
 from .posterior import Solution
-from .problem import Problem
+from .problem import Problem, huber
 from .search import Start, find_start
 from .texture import SURE, Texture, regress_texture, withhold
 
@@ -29,6 +29,8 @@ LARGEST_CHANGE = 250.0
 MOVED = 1.5
 #: Nodes that must have moved before a change is looked at more closely.
 FEWEST_MOVED = 4
+#: Share of the nodes that must be known to be still, to calibrate by them alone.
+LEAST_STILL = 0.1
 #: Change (range pixels' heights) above which the refinement from zero is not trusted to have kept lock.
 LOCK = 12.0
 #: Mean square of the standardised residuals in changed ground over that in still ground above which it
@@ -42,6 +44,8 @@ SEARCH_MARGIN = 2.0
 HELD_FROM, HELD_MOST = 3.0, 4.0
 #: Nats by which one explanation of a patch must be better than another to be believed alone: odds of twenty.
 DECISIVE = 3.0
+#: Share of a block's energy from which it shows a patch.
+SHOWS = 0.1
 #: Disagreement of two explanations that matters: range pixels' heights, and standard errors.
 APART_PIXELS, APART_ERRORS = 2.0, 3.0
 
@@ -49,6 +53,14 @@ APART_PIXELS, APART_ERRORS = 2.0, 3.0
 def moved_ground(solution: Solution, unit: float) -> Bool:
     """Nodes whose change is more than noise and more than texture can be out of lock by."""
     return np.asarray(np.abs(solution.change) > np.maximum(MOVED * unit, 3 * solution.std))
+
+
+def still_ground(change: Float, std: Float, unit: float) -> Bool:
+    """Nodes that are known to have stayed within a range pixel; where hardly any is, those that may have."""
+    still = (np.abs(change) < unit) & (std < unit)
+    if still.mean() < LEAST_STILL:
+        still = np.abs(change) < np.maximum(unit, 2 * std)
+    return np.asarray(still)
 
 
 def lost_lock(problem: Problem, solution: Solution, moved: Bool) -> Bool:
@@ -77,7 +89,7 @@ def lost_lock(problem: Problem, solution: Solution, moved: Bool) -> Bool:
     for where in _patches(moved, problem, LOCK * problem.unit):
         largest = float(np.abs(solution.change[where & moved]).max())
         here = seen & (look.at_blocks((where & moved).astype(np.float64), fit.rendered) > 0.5)
-        ratio = float(z2[here].mean()) / usual if here.sum() > FEWEST_BLOCKS else np.inf
+        ratio = float(z2[here].mean()) / usual if here.sum() > FEWEST_BLOCKS else 0.0
         asks = not ratio <= LOST_LOCK or largest > LOCK * problem.unit
         logger.info(
             "a changed patch of %d nodes: residuals %.2f times those of still ground, change up to %.1f m%s",
@@ -184,17 +196,56 @@ def compete(matching: Matching, first: Float, second: Float, apart: Float | floa
     Contest
         Patches end where both agree, so that the choice joins without a step.
     """
-    differ = np.abs(first - second) > apart
-    patches, number = label(differ, np.ones((3, 3)))
-    if not number:
-        return Contest(first, differ)
+    patches, size = _disagreement(first, second, apart)
+    if len(size) < 2:
+        return Contest(first, patches > 0)
     gain = explain(matching, second) - explain(matching, first)  # positive: the first is better
-    index = np.arange(1, number + 1)
-    patch_gain = np.bincount(patches.ravel(), gain.ravel())[index]
-    size = np.bincount(patches.ravel())[index]
-    second_wins = np.concatenate([[False], (patch_gain < 0) & (size >= FEWEST_MOVED)])
-    disputed = np.concatenate([[False], (patch_gain < DECISIVE) & (size >= FEWEST_MOVED)])
-    return Contest(np.where(second_wins[patches], second, first), disputed[patches])
+    lead = np.bincount(patches.ravel(), gain.ravel())
+    wins, disputed = lead < 0, lead < DECISIVE
+    wins[size < FEWEST_MOVED] = disputed[size < FEWEST_MOVED] = False
+    wins[0] = disputed[0] = False
+    return Contest(np.where(wins[patches], second, first), disputed[patches])
+
+
+def contradicted(problem: Problem, kept: Solution, other: Solution) -> Bool:
+    """Patches in which another refinement explains the image nearly as well, beyond the errors of both.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the refinement.
+    kept, other : Solution
+        Two refinements of the same images.
+
+    Returns
+    -------
+    ndarray (block row, node) bool
+        Each patch is judged on the blocks that show it under either.
+    """
+    error = APART_ERRORS * np.hypot(kept.std, other.std)
+    patches, size = _disagreement(kept.change, other.change, np.maximum(APART_PIXELS * problem.unit, error))
+    look, (fit, rival) = problem.looks[0], (kept.looks[0], other.looks[0])
+    scale = np.sqrt(np.array([fit.noise, rival.noise]) / fit.noise)
+    both = np.isfinite(fit.residual) & np.isfinite(rival.residual)
+    disputed = np.zeros(len(size), bool)
+    for k in np.flatnonzero(size >= FEWEST_MOVED):
+        if k == 0:
+            continue
+        here = (patches == k).astype(np.float64)
+        seen = both & (
+            (look.at_blocks(here, fit.rendered) > SHOWS) | (look.at_blocks(here, rival.rendered) > SHOWS)
+        )
+        lead = huber(rival.residual[seen] * scale[1]) - huber(fit.residual[seen] * scale[0])
+        disputed[k] = lead < DECISIVE
+    return disputed[patches]
+
+
+def _disagreement(
+    first: Float, second: Float, apart: Float | float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Label the patches where two fields differ, and count their nodes; patch 0 is where they agree."""
+    patches, _ = label(np.abs(first - second) > apart, np.ones((3, 3)))
+    return np.asarray(patches, np.intp), np.bincount(patches.ravel())
 
 
 @dataclass(frozen=True)
@@ -238,7 +289,7 @@ def judge_rock(
     Rock
         Where the test cannot tell although it can on still ground, what moved counts as new.
     """
-    still = np.abs(change) < np.maximum(matching.unit, 2 * std)
+    still = still_ground(change, std, matching.unit)
     moved = np.abs(change) > np.maximum(matching.unit, 3 * std)
     texture = regress_texture(matching, change, still, kernel)
     # a change found at random beside new rock must not make still ground new

@@ -38,6 +38,8 @@ class Matching:
         Few facets between nodes; the nodes are its knots.
     reflectivity : ndarray (azimuth, facet) float32
         Denoised reference: intensity per unit of width across the beam (pixels).
+    texture : ndarray (azimuth, facet) float32
+        Reflectivity alone: without what the scattering law makes of the old surface's slope.
     dark : ndarray (azimuth, facet) bool
         Ground that the reference does not light: unknown, not dark.
     intensity : ndarray (azimuth, range)
@@ -50,6 +52,7 @@ class Matching:
 
     ground: Ground
     reflectivity: Float32
+    texture: Float32
     dark: NDArray[np.bool_]
     intensity: Float
     rows_block: int
@@ -172,6 +175,7 @@ def crop(matching: Matching, rows: slice, nodes: slice) -> Matching:
         matching,
         ground=part,
         reflectivity=matching.reflectivity[r, f],
+        texture=matching.texture[r, f],
         dark=matching.dark[r, f] | (matching.profile[2][r, f] > 0),
         intensity=matching.intensity[r],
     )

@@ -24,7 +24,7 @@ CELL_SIGMAS = (4.0, 2.7)
 #: Windows to choose from, Gaussian σ in nodes: the first in which the two hypotheses lie `APART` standard
 #: deviations apart on kept ground, or the last.
 WINDOWS = (2.5, 3.5, 5.0, 7.0)
-APART = 4.0
+APART = 5.0
 #: Separation (standard deviations) below which a window tells nothing: one in eleven would be wrong.
 LEAST_APART = 2.7
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
@@ -34,7 +34,7 @@ DARK = 0.006
 #: Longest slant interval of a facet that counts in full, pixels: a stretched one has no more speckle to tell.
 MOST_PIXELS = 1.5
 #: Calibrations: the first finds what does not belong to still ground.
-CALIBRATIONS = 3
+CALIBRATIONS = 2
 #: Fewest nodes of still ground that calibrate the test.
 FEWEST_STILL = 30
 #: Share of still ground on which the test must tell for its silence elsewhere to mean something.
@@ -46,8 +46,8 @@ SURE = -5.0
 BESIDE = 0.16
 #: Smallest islands inside new rock that are believed, in windows' areas (4π σ²).
 LEAST_KEPT = 1.0
-#: Metres by which a withheld patch grows: half of a window's blur, less than any user's "beside".
-GROW = 25.0
+#: Metres by which a withheld patch grows: what the smallest window may have wrong at its edge.
+GROW = 12.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ def cell_sums(matching: Matching, change: Float, cell: tuple[int, int]) -> Sums:
     -------
     Sums
         On the nodes, (block row, node); a cell's sums are spread over its nodes.
+
+    Notes
+    -----
+    The reference's side is its reflectivity without the shading of the old surface: shading is not
+    repeated where the slope has changed.
     """
     laid = lay(matching, change)
     weight = by_node(matching, np.where(laid.good, np.minimum(laid.pixels, MOST_PIXELS), 0.0))
@@ -122,7 +127,7 @@ def cell_sums(matching: Matching, change: Float, cell: tuple[int, int]) -> Sums:
     new = np.log(
         (np.maximum(laid.energy, 0) + dark * np.abs(laid.pixels) + 1e-12) / np.maximum(laid.width, 1e-3)
     )
-    old = np.log(np.maximum(matching.reflectivity, 1e-12))
+    old = np.log(np.maximum(matching.texture, 1e-12))
     rows, edges = weight.shape[0], weight.shape[2]
 
     def grouped(f: Float) -> Float:
@@ -235,7 +240,7 @@ def _window(sums: Sums, window: float, still: Bool, cell: tuple[int, int]) -> _W
 
     xx, xy = mean(sums.xx), mean(sums.xy)
     usual = still & (xx > 0)
-    slope, s2, told = 1.0, 1.0, usual
+    slope, s2, told, each, apart = 1.0, 1.0, usual, xx, 0.0
     for _ in range(CALIBRATIONS):
         if told.sum() < FEWEST_STILL:
             nothing = np.zeros(xx.shape)
@@ -243,11 +248,14 @@ def _window(sums: Sums, window: float, still: Bool, cell: tuple[int, int]) -> _W
         slope = max(float(np.median((xy / np.maximum(xx, 1e-12))[told])), 1e-3)
         rest = (xy - slope * xx)[told] / np.sqrt(xx[told] / area)
         s2 = max((MAD * float(np.median(np.abs(rest)))) ** 2, 1e-12)
+        each = (1 - NEW_SLOPE) * slope * np.sqrt(np.maximum(area * xx, 0) / s2)
+        apart = float(np.median(each[told]))
+        if apart < LEAST_APART:
+            break
         # new rock that has not risen is no standard
         told = usual & (xy > 0.5 * (1 + NEW_SLOPE) * slope * xx)
-    each = (1 - NEW_SLOPE) * slope * np.sqrt(np.maximum(area * xx, 0) / s2)
     evidence = (1 - NEW_SLOPE) * slope * area * (xy - 0.5 * (1 + NEW_SLOPE) * slope * xx) / s2
-    return _Window(xy / np.maximum(xx, 1e-12) / slope, evidence, each, float(np.median(each[told])))
+    return _Window(xy / np.maximum(xx, 1e-12) / slope, evidence, each, apart)
 
 
 def withhold(new: Bool, sure: Bool, spacing: tuple[float, float], window: float) -> Bool:
