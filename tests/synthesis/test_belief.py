@@ -7,7 +7,7 @@ import numpy as np
 from mosart.inversion.synthesis.belief import jump_penalty, marginals, most_likely
 
 
-def total(cost, labels, first, base, penalty, still):
+def total(cost, labels, first, base, *, penalty, still):
     """Cost of a labelling, told by itself."""
     blocks, nodes = labels.shape
     most = cost.shape[3] // 2
@@ -34,7 +34,7 @@ def everything(cost, first, base, penalty, still):
     found = {}
     for k in product(range(count), repeat=base.size):
         labels = base + first + np.reshape(k, base.shape)
-        found[k] = (total(cost, labels, first, base, penalty, still), labels)
+        found[k] = (total(cost, labels, first, base, penalty=penalty, still=still), labels)
     return found
 
 
@@ -47,7 +47,7 @@ def test_a_chain_is_solved_exactly_about_a_base_that_differs_from_node_to_node()
         still = rng.uniform(0, 1, base.shape).astype(np.float32)
         found = most_likely(cost, base, -1, penalty=penalty, still=still, sweeps=2)
         least = min(v for v, _ in everything(cost, -1, base, penalty, still).values())
-        assert abs(total(cost, found, -1, base, penalty, still) - least) < 1e-5
+        assert abs(total(cost, found, -1, base, penalty=penalty, still=still) - least) < 1e-5
 
 
 def test_a_row_pulls_the_others_that_have_nothing_to_say():

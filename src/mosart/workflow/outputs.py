@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from mosart.areas import Areas, read_areas
+from mosart.areas import Areas, read_written_areas
 from mosart.change import ElevationChange
 from mosart.compare import Comparison, compare
 from mosart.errors import InputError
@@ -22,9 +22,8 @@ from mosart.report.comparison import write_comparison
 from mosart.report.page import write_page
 
 from .accuracy import expected_error
-from .configfile import load
 from .folder import ProductFolder
-from .products import write_rasters
+from .products import AREAS, write_rasters
 
 logger = logging.getLogger(__name__)
 
@@ -182,11 +181,9 @@ def _nothing(path: Path, expected: str) -> InputError:
 
 def _areas(folder: Path) -> Areas | None:
     """Read the areas and points of a run; the files they came from may be gone."""
-    path = folder / "config.yaml"
+    path = folder / AREAS
     try:
-        config = load(path) if path.is_file() else None
-        named = [] if config is None else [*config.areas, *config.points]
-        return read_areas(named) if named else None
+        return read_written_areas(path) if path.is_file() else None
     except InputError as error:
         logger.warning("the areas of %s are left out: %s", path, error.what)
         return None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from .agreement import dem_std
 from .costs import scoring
 from .ground import visibility
 from .hypotheses import (
@@ -34,6 +35,7 @@ from .posterior import Solution
 from .prior import Matern
 from .problem import Problem, State, huber
 from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
+from .registration import rows_at
 from .render import Scene
 from .search import Start
 from .texture import WINDOWS, Texture, regress_texture
@@ -179,18 +181,16 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
             base = problem(FIRST_RANGE, scene)
             d = np.where(rock.held, 0.0, rivals.onto_search(solution.change))
             solution = refine(base, rivals.begin(base, d), FROM_START, uniform_steps=0)
-    best, chosen = solution, FIRST_RANGE
-    spread = np.zeros_like(solution.change)
+    best, chosen, spread = solution, FIRST_RANGE, np.zeros_like(solution.change)
     if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
-        tried = {FIRST_RANGE: solution}
-        for nodes in RANGES:
-            if nodes not in tried:
-                tried[nodes] = refine(problem(nodes, scene), solution.state, ((1, 1, 4),), uniform_steps=0)
-        chosen = max(tried, key=lambda n: tried[n].evidence)
-        best = tried[chosen]
-        spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
+        others = {nodes: problem(nodes, scene) for nodes in RANGES if nodes != FIRST_RANGE}
+        best, chosen, spread = _best_range(solution, others)
     unit = base.unit
-    std = np.sqrt(best.std**2 + spread**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2)
+    mismatch = reference.agreement.at_nodes(scene.ground, scene.block[0], scene.blocks[0])
+    dem = dem_std(best.change, spacing, reference.position_std, mismatch)
+    std = np.sqrt(
+        best.std**2 + spread**2 + dem**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2
+    )
     change, unresolved = best.change, np.zeros(std.shape, bool)
     if rock is not None:
         unresolved = rivals.onto_nodes(rock.new)
@@ -274,6 +274,15 @@ def _better(problem: Problem, solution: Solution, rivals: _Rivals, start: Start)
     return kept, contradicted(problem, kept, other)
 
 
+def _best_range(solution: Solution, others: dict[float, Problem]) -> tuple[Solution, float, Float]:
+    """Choose the correlation range by evidence; the last result is the spread between neighbouring ones."""
+    tried = {FIRST_RANGE: solution}
+    for nodes, problem in others.items():
+        tried[nodes] = refine(problem, solution.state, ((1, 1, 4),), uniform_steps=0)
+    chosen = max(tried, key=lambda n: tried[n].evidence)
+    return tried[chosen], chosen, np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
+
+
 def _neighbours(chosen: float) -> list[float]:
     k = RANGES.index(chosen)
     return [RANGES[i] for i in (k - 1, k, k + 1) if 0 <= i < len(RANGES)]
@@ -285,7 +294,7 @@ def _misfit(solution: Solution) -> float:
     return huber(fit.residual[np.isfinite(fit.residual)] * np.sqrt(fit.noise))
 
 
-def on_pixels(values: Float, scene: Scene, x: Float) -> Float:
+def on_pixels(values: Float, scene: Scene, x: Float, rows_later: float) -> Float:
     """Node values at the ground position of every pixel.
 
     Parameters
@@ -296,16 +305,15 @@ def on_pixels(values: Float, scene: Scene, x: Float) -> Float:
         Whose nodes they are.
     x : ndarray (azimuth, range)
         Ground range of the pixels, metres.
+    rows_later : float
+        Rows by which the image lies later than the pixels' ground.
 
     Returns
     -------
     ndarray (azimuth, range)
         NaN where `x` is.
     """
-    rows = np.clip((np.arange(len(x)) + 0.5) / scene.block[0] - 0.5, 0, len(values) - 1)
-    a = np.minimum(rows.astype(int), max(len(values) - 2, 0))
-    t = (rows - a)[:, None]
-    mixed = (1 - t) * values[a] + t * values[np.minimum(a + 1, len(values) - 1)]
+    mixed = rows_at(values, (np.arange(len(x)) + rows_later + 0.5) / scene.block[0] - 0.5)
     return np.array([np.interp(xi, scene.ground.knot_x, row) for xi, row in zip(x, mixed)])
 
 
@@ -342,11 +350,13 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
         Before anything is withheld.
     """
     scene, x = result.scene, reference.x
-    ground = scene.ground
-    fine = on_points(result.change, ground, scene.block[0])
+    ground, later = reference.dem_ground, reference.registration.rows
+    fine = on_points(result.change, scene.ground, scene.block[0])
+    if later:
+        fine = rows_at(fine, np.arange(len(fine), dtype=np.float64) + later)
     seen = [visibility(ground), visibility(ground, fine)]
     slant, _ = ground.slant_and_across(fine)
-    surface = ground.height + fine
+    surface = ground.height - ground.raised + fine
     centre = (np.arange(ground.pixels) + 0.5) * ground.range_spacing
     elevation = np.empty(x.shape)
     layover, shadow = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
@@ -360,11 +370,11 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
             layover[j] |= v.layover[j, k] | v.layover[j, k + 1]
             shadow[j] |= v.shadow[j, k] | v.shadow[j, k + 1]
     elevation += reference_height
-    lost = on_pixels(result.unresolved.astype(np.float64), scene, x)
-    change = on_pixels(result.change, scene, x)
+    lost = on_pixels(result.unresolved.astype(np.float64), scene, x, later)
+    change = on_pixels(result.change, scene, x, later)
     return OnRadar(
         change,
-        on_pixels(result.std, scene, x),
+        on_pixels(result.std, scene, x, later),
         elevation - height,
         elevation,
         np.nan_to_num(lost) > 0.5,

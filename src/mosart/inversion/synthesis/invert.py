@@ -208,6 +208,7 @@ def _layer(
     scene, solution = result.scene, result.solution
     fit = solution.looks[0]
     rows, pixels = height.shape
+    later = reference.registration.rows
 
     def blocks(values: Float) -> Float:
         full = np.repeat(np.repeat(values, scene.block[0], axis=0), scene.block[1], axis=1)
@@ -221,8 +222,8 @@ def _layer(
         "elevation_change_slant": np.where(hide, np.nan, radar.slant_change),
         "elevation": np.where(hide, np.nan, radar.elevation),
         "estimate": radar.change,
-        "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x),
-        "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x),
+        "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x, later),
+        "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x, later),
         "measured_amplitude": blocks(np.sqrt(result.measured.energy / area)),
         "modelled_amplitude": blocks(np.sqrt(model / area)),
         "residual": blocks(fit.residual),
