@@ -25,7 +25,6 @@ from .hypotheses import (
     lost_lock,
     moved_ground,
     search_patches,
-    still_ground,
 )
 from .laying import brightness
 from .look import Look, Measured
@@ -167,10 +166,10 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     if moved.sum() >= FEWEST_MOVED:
         matching = make_matching(reference, epoch)
         rivals = _Rivals(matching, scene, reference.kernel)
-        at_zero = rivals.texture_at_zero(solution, WINDOWS)
+        at_zero = rivals.texture_at_zero(WINDOWS)
         asked = lost_lock(base, solution, moved)
         if asked.any():
-            near = rivals.texture_at_zero(solution, WINDOWS[:1])
+            near = rivals.texture_at_zero(WINDOWS[:1])
             held = np.where(near.untold, 0.0, np.clip(near.evidence - HELD_FROM, 0.0, HELD_MOST))
             start = search_patches(matching, asked, scene.nodes, held)
             solution, contradictions = _better(base, solution, rivals, start)
@@ -223,11 +222,9 @@ class _Rivals:
         """From the nodes of the search."""
         return self.matching.nodes.resample(mask.astype(np.float64), self.scene.nodes) > 0.5
 
-    def texture_at_zero(self, solution: Solution, windows: tuple[float, ...]) -> Texture:
+    def texture_at_zero(self, windows: tuple[float, ...]) -> Texture:
         """Test the texture under no change."""
-        d, std = self.onto_search(solution.change), self.onto_search(solution.std)
-        still = still_ground(d, std, self.matching.unit)
-        return regress_texture(self.matching, np.zeros(d.shape), still, self.kernel, windows)
+        return regress_texture(self.matching, np.zeros(self.matching.shape), self.kernel, windows)
 
     def rock(self, solution: Solution, at_zero: Texture) -> Rock:
         """Kept or new under a solution."""

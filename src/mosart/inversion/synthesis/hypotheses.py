@@ -29,8 +29,6 @@ LARGEST_CHANGE = 250.0
 MOVED = 1.5
 #: Nodes that must have moved before a change is looked at more closely.
 FEWEST_MOVED = 4
-#: Share of the nodes that must be known to be still, to calibrate by them alone.
-LEAST_STILL = 0.1
 #: Change (range pixels' heights) above which the refinement from zero is not trusted to have kept lock.
 LOCK = 12.0
 #: Mean square of the standardised residuals in changed ground over that in still ground above which it
@@ -53,14 +51,6 @@ APART_PIXELS, APART_ERRORS = 2.0, 3.0
 def moved_ground(solution: Solution, unit: float) -> Bool:
     """Nodes whose change is more than noise and more than texture can be out of lock by."""
     return np.asarray(np.abs(solution.change) > np.maximum(MOVED * unit, 3 * solution.std))
-
-
-def still_ground(change: Float, std: Float, unit: float) -> Bool:
-    """Nodes that are known to have stayed within a range pixel; where hardly any is, those that may have."""
-    still = (np.abs(change) < unit) & (std < unit)
-    if still.mean() < LEAST_STILL:
-        still = np.abs(change) < np.maximum(unit, 2 * std)
-    return np.asarray(still)
 
 
 def lost_lock(problem: Problem, solution: Solution, moved: Bool) -> Bool:
@@ -289,9 +279,8 @@ def judge_rock(
     Rock
         Where the test cannot tell although it can on still ground, what moved counts as new.
     """
-    still = still_ground(change, std, matching.unit)
     moved = np.abs(change) > np.maximum(matching.unit, 3 * std)
-    texture = regress_texture(matching, change, still, kernel)
+    texture = regress_texture(matching, change, kernel)
     # a change found at random beside new rock must not make still ground new
     vetoed = (at_zero.evidence > DECISIVE) & ~at_zero.untold
     new, sure = texture.new & ~vetoed, texture.evidence < SURE

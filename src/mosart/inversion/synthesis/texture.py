@@ -16,15 +16,15 @@ Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 #: Regression slope of new rock, in units of kept ground's: not zero, for the change found is fitted to the
-#: texture, and fine relief that the DEM does not resolve is often kept (0.2 to 0.35 in simulations).
-NEW_SLOPE = 0.3
+#: texture, and fine relief that the DEM does not resolve is often kept (0.1 to 0.25 in simulations).
+NEW_SLOPE = 0.2
 #: A cell of the regression, in σ of the reference's kernel, rows and pixels: smaller ones hold no texture,
 #: of larger ones the change found has explained more.
 CELL_SIGMAS = (4.0, 2.7)
 #: Windows to choose from, Gaussian σ in nodes: the first in which the two hypotheses lie `APART` standard
 #: deviations apart on kept ground, or the last.
 WINDOWS = (2.5, 3.5, 5.0, 7.0)
-APART = 5.0
+APART = 6.0
 #: Separation (standard deviations) below which a window tells nothing: one in eleven would be wrong.
 LEAST_APART = 2.7
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
@@ -33,14 +33,15 @@ MOST_LOG = 2.0
 DARK = 0.006
 #: Longest slant interval of a facet that counts in full, pixels: a stretched one has no more speckle to tell.
 MOST_PIXELS = 1.5
-#: Calibrations: the first finds what does not belong to still ground.
-CALIBRATIONS = 2
-#: Fewest nodes of still ground that calibrate the test.
-FEWEST_STILL = 30
-#: Share of still ground on which the test must tell for its silence elsewhere to mean something.
+#: Kept rock has the steepest slopes of a scene: its slope is the median of what is above half way to new
+#: rock's, beginning from this quantile.
+STEEPEST, CALIBRATIONS = 0.9, 6
+#: Fewest nodes that calibrate the test.
+FEWEST_KEPT = 30
+#: Share of kept ground on which the test must tell for its silence elsewhere to mean something.
 WORKS = 0.7
 #: Evidence (nats) that a patch of new rock must reach somewhere to be believed: where kept rock gives
-#: 8 ± 4, chance does so in one window of two thousand.
+#: 18 ± 6 (`APART`), chance does so in one window of ten thousand.
 SURE = -5.0
 #: Share of new rock in a window from which a place counts as beside it: one σ from a straight edge.
 BESIDE = 0.16
@@ -57,13 +58,13 @@ class Texture:
     Parameters
     ----------
     slope : ndarray (block row, node)
-        Regression slope in units of still ground's: 1 kept, 0 new.
+        Regression slope in units of kept ground's: 1 kept, 0 new.
     evidence : ndarray (block row, node)
         Log likelihood ratio, kept over new, of a window (nats).
     untold : ndarray (block row, node) bool
         Too little lit ground or texture for the test.
     works : bool
-        Whether the test tells on most of still ground.
+        Whether the test tells on most of kept ground.
     window : float
         Gaussian σ, nodes.
     sharp : ndarray (block row, node)
@@ -175,11 +176,7 @@ def cell_of(kernel: tuple[float, float], matching: Matching) -> tuple[int, int]:
 
 
 def regress_texture(
-    matching: Matching,
-    change: Float,
-    still: Bool,
-    kernel: tuple[float, float],
-    windows: tuple[float, ...] = WINDOWS,
+    matching: Matching, change: Float, kernel: tuple[float, float], windows: tuple[float, ...] = WINDOWS
 ) -> Texture:
     """Test, window by window, whether the texture is kept under a change.
 
@@ -189,9 +186,6 @@ def regress_texture(
         The reference (without a change of brightness) and the new image.
     change : ndarray (block row, node)
         Metres.
-    still : ndarray (block row, node) bool
-        Ground that has not moved: it calibrates the test. The slope there is what kept texture gives
-        (noise in the reference attenuates it), the scatter there what chance gives.
     kernel : tuple of float
         Of the reference's reflectivity, σ in rows and pixels.
     windows : tuple of float
@@ -204,34 +198,39 @@ def regress_texture(
 
     Notes
     -----
-    With the slope ``β`` of kept rock, ``ν β`` of new rock and the variance ``s²`` of what is left, the
-    log likelihood ratio of a cell is ``(1 - ν) β (Σxy - ½ (1 + ν) β Σxx) / s²``.
+    With the slope ``β`` of kept rock (noise in the reference attenuates it), ``ν β`` of new rock and the
+    variance ``s²`` of what is left, the log likelihood ratio of a cell is
+    ``(1 - ν) β (Σxy - ½ (1 + ν) β Σxx) / s²``. The scene itself tells ``β`` and ``s²``: nothing need be
+    known to be still.
     """
     cell = cell_of(kernel, matching)
     sums = cell_sums(matching, change, cell)
     usual = float(np.median(sums.number[sums.number > 0])) if (sums.number > 0).any() else 1.0
-    told = still & (sums.number > 0.5 * usual)
-    sharp = found = _window(sums, windows[0], told, cell)
+    lit = sums.number > 0.5 * usual
+    sharp = found = _window(sums, windows[0], lit, cell)
     window = windows[0]
     for window in windows:
-        found = _window(sums, window, told, cell)
+        found = _window(sums, window, lit, cell)
         if found.apart >= APART:
             break
     untold = found.each < LEAST_APART
-    works = bool(told.any() and float(untold[told].mean()) < 1 - WORKS)
+    works = bool(found.kept.any() and float(untold[found.kept].mean()) < 1 - WORKS)
     return Texture(found.slope, found.evidence, untold, works, window, sharp.evidence)
 
 
 @dataclass(frozen=True)
 class _Window:
+    """Outcome in windows; `each` and `apart`: separation of the hypotheses, here and usually."""
+
     slope: Float
     evidence: Float
     each: Float
     apart: float
+    kept: Bool
 
 
-def _window(sums: Sums, window: float, still: Bool, cell: tuple[int, int]) -> _Window:
-    """Test in Gaussian windows; `each` and `apart`: separation of the hypotheses, here and usually."""
+def _window(sums: Sums, window: float, lit: Bool, cell: tuple[int, int]) -> _Window:
+    """Test in Gaussian windows."""
     sigma = tuple(np.sqrt(window**2 + (c**2 - 1) / 12) for c in cell)
     area = 4 * np.pi * window**2
 
@@ -239,23 +238,24 @@ def _window(sums: Sums, window: float, still: Bool, cell: tuple[int, int]) -> _W
         return np.asarray(gaussian_filter(f, sigma, mode="constant"))
 
     xx, xy = mean(sums.xx), mean(sums.xy)
-    usual = still & (xx > 0)
-    slope, s2, told, each, apart = 1.0, 1.0, usual, xx, 0.0
+    lit = lit & (xx > 0)
+    if lit.sum() < FEWEST_KEPT:
+        nothing = np.zeros(xx.shape)
+        return _Window(nothing, nothing, nothing, 0.0, lit)
+    ratio = xy / np.maximum(xx, 1e-12)
+    slope, kept = max(float(np.quantile(ratio[lit], STEEPEST)), 1e-3), lit
     for _ in range(CALIBRATIONS):
-        if told.sum() < FEWEST_STILL:
-            nothing = np.zeros(xx.shape)
-            return _Window(nothing, nothing, nothing, 0.0)
-        slope = max(float(np.median((xy / np.maximum(xx, 1e-12))[told])), 1e-3)
-        rest = (xy - slope * xx)[told] / np.sqrt(xx[told] / area)
-        s2 = max((MAD * float(np.median(np.abs(rest)))) ** 2, 1e-12)
-        each = (1 - NEW_SLOPE) * slope * np.sqrt(np.maximum(area * xx, 0) / s2)
-        apart = float(np.median(each[told]))
-        if apart < LEAST_APART:
+        kept = lit & (ratio > 0.5 * (1 + NEW_SLOPE) * slope)
+        if kept.sum() < FEWEST_KEPT:
             break
-        # new rock that has not risen is no standard
-        told = usual & (xy > 0.5 * (1 + NEW_SLOPE) * slope * xx)
+        slope = max(float(np.median(ratio[kept])), 1e-3)
+    # speckle from cell to cell, and what the errors of neighbours share
+    s2 = cell[0] * cell[1] * float(((sums.xy - slope * sums.xx)[lit] ** 2).sum() / sums.xx[lit].sum())
+    rest = (xy - slope * xx)[kept] / np.sqrt(xx[kept] / area)
+    s2 = max(s2, (MAD * float(np.median(np.abs(rest)))) ** 2, 1e-12)
+    each = (1 - NEW_SLOPE) * slope * np.sqrt(np.maximum(area * xx, 0) / s2)
     evidence = (1 - NEW_SLOPE) * slope * area * (xy - 0.5 * (1 + NEW_SLOPE) * slope * xx) / s2
-    return _Window(xy / np.maximum(xx, 1e-12) / slope, evidence, each, apart)
+    return _Window(ratio / slope, evidence, each, float(np.median(each[kept])), kept)
 
 
 def withhold(new: Bool, sure: Bool, spacing: tuple[float, float], window: float) -> Bool:
