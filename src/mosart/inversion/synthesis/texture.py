@@ -48,7 +48,7 @@ BESIDE = 0.16
 #: Smallest islands inside new rock that are believed, in windows' areas (4π σ²).
 LEAST_KEPT = 1.0
 #: Metres by which a withheld patch grows: what the smallest window may have wrong at its edge.
-GROW = 12.0
+GROW = 20.0
 
 
 @dataclass(frozen=True)
