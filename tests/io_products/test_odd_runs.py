@@ -1,4 +1,4 @@
-"""Whole runs of what is small, incomplete or at the edge of the map: all products there can be, or why not."""
+"""Whole runs of what is small, incomplete or at the edge of the map: all products there can be, and why."""
 
 from __future__ import annotations
 
