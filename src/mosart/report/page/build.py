@@ -245,7 +245,7 @@ def _view(
     drawn = layers.draw_layers(data, change.quantity, change.dims, least=least, focus=focus, budget=budget)
     frame = grid.frame_of(data, drawn.block, drawn.shape, look)
     newest = _newest(change, entries)
-    found = extremes(drawn.change[newest])
+    found = extremes(drawn.change[newest].astype(np.float64))
     meta = _meta(change, drawn, frame, entries)
     meta["outlines"] = grid.outlines(areas, frame, data)
     meta["newest"] = newest
