@@ -35,6 +35,8 @@ from . import facts, grid, layers
 
 #: A page is at most this large, whatever the area.
 LARGEST = 20_000_000
+#: How the reader says that it leaves images out, in the log.
+SET_ASIDE = "set aside"
 _MISSING = "pip install 'mosart[report]'"
 
 
@@ -190,6 +192,7 @@ def render(
         "window": " × ".join(_length(abs(s[1]), frame, i) for i, s in enumerate((frame.x, frame.y))),
         "places": [_place(extreme, frame) for extreme in (high, low)],
         "rejected": [entry for entry in entries if entry.note.startswith("rejected")],
+        "set_aside": [line for line in tables.warnings if SET_ASIDE in line],
         "warnings": tables.warnings,
         "accuracy": accuracy or str(data.attrs.get("accuracy", "")),
         "kind": frame.kind,
