@@ -3,42 +3,36 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from .agreement import dem_std
 from .costs import scoring
 from .disturb import responses, with_law, with_offset
 from .ground import visibility
 from .hypotheses import (
-    APART_ERRORS,
-    APART_PIXELS,
     FEWEST_MOVED,
+    FITTED,
     HELD_FROM,
     HELD_MOST,
-    Rock,
-    compete,
-    contradicted,
-    judge_rock,
     lost_lock,
     moved_ground,
     search_patches,
 )
-from .laying import brightness
 from .look import Look, Measured
 from .matching import Matching, on_points
 from .newton import FROM_START, refine
 from .posterior import Solution
 from .prior import Matern
-from .problem import Problem, State, huber
+from .problem import Problem
 from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
 from .registration import rows_at
 from .render import Scene
+from .rivals import Rivals, better
 from .search import Start
-from .texture import WINDOWS, Texture, regress_texture
+from .texture import WINDOWS, Texture
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +46,6 @@ FIRST_RANGE = 12.0
 OFFSET_PIXELS = 0.1
 #: Share of the change itself that the geometry leaves in its error.
 SHARE_SIGMA = 0.01
-#: First envelope of the change about a start, range pixels' heights, and of the brightness; the start is
-#: blurred into them by this share of the correlation range.
-START_SPREAD, START_BRIGHT, START_BLUR = 0.3, 0.05, 0.35
 #: Least share of the nodes that must not be new rock for the refinement without it.
 LEAST_OLD = 0.1
 
@@ -188,14 +179,14 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     contradictions = np.zeros(moved.shape, bool)
     if moved.sum() >= FEWEST_MOVED:
         matching = make_matching(reference, epoch)
-        rivals = _Rivals(matching, scene, reference.kernel)
+        rivals = Rivals(matching, scene, reference.kernel)
         at_zero = rivals.texture_at_zero(WINDOWS)
         asked = lost_lock(base, solution, moved)
         if asked.any():
             near = rivals.texture_at_zero(WINDOWS[:1])
             held = np.where(near.untold, 0.0, np.clip(near.evidence - HELD_FROM, 0.0, HELD_MOST))
             start = search_patches(matching, asked, scene.nodes, held)
-            solution, contradictions = _better(base, solution, rivals, start)
+            solution, contradictions = better(base, solution, rivals, start)
         rock = rivals.rock(solution, at_zero)
         first = solution
         if rock.new.any() and rock.new.mean() < 1 - LEAST_OLD:
@@ -217,7 +208,13 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         unresolved = rivals.onto_nodes(rock.new)
         # inside new rock the change of the refinement that saw it is the better guess
         change = np.where(unresolved, first.change, change)
-        contradictions |= rivals.still_as_well(change, std, rock.new)
+        rested = np.zeros(rock.new.shape)
+        contests = [rivals.against(change, std, rested, ~rock.new)]
+        if start is not None and rock.texture.works:
+            told = ~rock.new & ~rock.texture.untold
+            contests.append(rivals.against(change, std, start.change, told, handicap=FITTED))
+        for contest in contests:
+            contradictions |= rivals.onto_nodes(contest.disputed)
         logger.info(
             "new rock on %.1f %% of the nodes, contradictions on %.1f %%",
             100 * unresolved.mean(),
@@ -237,71 +234,6 @@ def _shared_errors(problem: Problem, solution: Solution, reference: Reference) -
     return law, offset
 
 
-@dataclass(frozen=True)
-class _Rivals:
-    """The hypotheses about an epoch, between the nodes of the search and those of the refinement."""
-
-    matching: Matching
-    scene: Scene
-    kernel: tuple[float, float]
-
-    def onto_search(self, nodes: Float) -> Float:
-        """From the nodes of the refinement."""
-        return self.scene.nodes.resample(nodes, self.matching.nodes)
-
-    def onto_nodes(self, mask: Bool) -> Bool:
-        """From the nodes of the search."""
-        return self.matching.nodes.resample(mask.astype(np.float64), self.scene.nodes) > 0.5
-
-    def texture_at_zero(self, windows: tuple[float, ...]) -> Texture:
-        """Test the texture under no change."""
-        return regress_texture(self.matching, np.zeros(self.matching.shape), self.kernel, windows)
-
-    def rock(self, solution: Solution, at_zero: Texture) -> Rock:
-        """Kept or new under a solution."""
-        d, std = self.onto_search(solution.change), self.onto_search(solution.std)
-        return judge_rock(self.matching, d, std, at_zero, self.kernel)
-
-    def begin(self, problem: Problem, d: Float) -> State:
-        """State of the refinement from a change on the nodes of the search."""
-        b = self.matching.nodes.resample(brightness(self.matching, d), self.scene.nodes)
-        d = self.matching.nodes.resample(d, self.scene.nodes)
-        node = [START_BLUR * problem.field.range / s for s in problem.field.spacing]
-        return replace(
-            problem.start(d),
-            brightness=b[None],
-            envelope=np.sqrt(gaussian_filter(d**2, node) + (START_SPREAD * problem.unit) ** 2),
-            brightness_envelope=np.sqrt(gaussian_filter(b**2, node) + START_BRIGHT**2)[None],
-        )
-
-    def without(self, new: Bool) -> Scene:
-        """Doubt the ground that is new rock: what it shows says nothing of its change."""
-        fine = on_points(self.onto_nodes(new).astype(np.float64), self.scene.ground, self.scene.block[0])
-        doubt = np.maximum(self.scene.doubt, (np.maximum(fine[:, 1:], fine[:, :-1]) > 0.5))
-        return replace(self.scene, doubt=doubt.astype(np.float32))
-
-    def still_as_well(self, change: Float, std: Float, new: Bool) -> Bool:
-        """Nodes of old rock that have moved beyond the error and would explain the image as well at rest."""
-        d = self.onto_search(change)
-        apart = np.maximum(APART_PIXELS * self.matching.unit, APART_ERRORS * self.onto_search(std))
-        return self.onto_nodes(compete(self.matching, d, np.where(new, d, 0.0), apart).disputed)
-
-
-def _better(problem: Problem, solution: Solution, rivals: _Rivals, start: Start) -> tuple[Solution, Bool]:
-    """Refine again from the best start of every place; keep what explains the image better.
-
-    The second result tells where both explain it, and differ.
-    """
-    apart = APART_PIXELS * problem.unit
-    d = compete(rivals.matching, start.change, rivals.onto_search(solution.change), apart).change
-    d = compete(rivals.matching, d, np.zeros(d.shape), apart).change
-    found = refine(problem, rivals.begin(problem, d), FROM_START, uniform_steps=0)
-    first, second = _misfit(solution), _misfit(found)
-    logger.info("misfit %.0f from zero, %.0f from the search", first, second)
-    kept, other = (found, solution) if second < first else (solution, found)
-    return kept, contradicted(problem, kept, other)
-
-
 def _best_range(solution: Solution, others: dict[float, Problem]) -> tuple[Solution, float, Float]:
     """Choose the correlation range by evidence; the last result is the spread between neighbouring ones."""
     tried = {FIRST_RANGE: solution}
@@ -314,12 +246,6 @@ def _best_range(solution: Solution, others: dict[float, Problem]) -> tuple[Solut
 def _neighbours(chosen: float) -> list[float]:
     k = RANGES.index(chosen)
     return [RANGES[i] for i in (k - 1, k, k + 1) if 0 <= i < len(RANGES)]
-
-
-def _misfit(solution: Solution) -> float:
-    """Huber cost of the residuals at the measured noise."""
-    fit = solution.looks[0]
-    return huber(fit.residual[np.isfinite(fit.residual)] * np.sqrt(fit.noise))
 
 
 def on_pixels(values: Float, scene: Scene, x: Float, rows_later: float) -> Float:

@@ -42,6 +42,9 @@ SEARCH_MARGIN = 2.0
 HELD_FROM, HELD_MOST = 3.0, 4.0
 #: Nats by which one explanation of a patch must be better than another to be believed alone: odds of twenty.
 DECISIVE = 3.0
+#: Nats that a patch of the search's result, which is fitted to the very cost it is judged by, is thought
+#: too good by.
+FITTED = 2 * DECISIVE
 #: Share of a block's energy from which it shows a patch.
 SHOWS = 0.1
 #: Disagreement of two explanations that matters: range pixels' heights, and standard errors.
@@ -169,7 +172,9 @@ class Contest:
     disputed: Bool
 
 
-def compete(matching: Matching, first: Float, second: Float, apart: Float | float) -> Contest:
+def compete(
+    matching: Matching, first: Float, second: Float, apart: Float | float, handicap: float = 0.0
+) -> Contest:
     """Choose between two explanations, patch by patch.
 
     Parameters
@@ -180,6 +185,8 @@ def compete(matching: Matching, first: Float, second: Float, apart: Float | floa
         Metres.
     apart : float or ndarray
         Difference from which they disagree, metres.
+    handicap : float
+        Nats by which the second is thought too good: it was fitted to this very cost.
 
     Returns
     -------
@@ -190,7 +197,7 @@ def compete(matching: Matching, first: Float, second: Float, apart: Float | floa
     if len(size) < 2:
         return Contest(first, patches > 0)
     gain = explain(matching, second) - explain(matching, first)  # positive: the first is better
-    lead = np.bincount(patches.ravel(), gain.ravel())
+    lead = np.bincount(patches.ravel(), gain.ravel()) + handicap
     wins, disputed = lead < 0, lead < DECISIVE
     wins[size < FEWEST_MOVED] = disputed[size < FEWEST_MOVED] = False
     wins[0] = disputed[0] = False
