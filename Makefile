@@ -1,6 +1,6 @@
 # make demo   installs what a user needs and runs the whole chain on a simulated crater
 # make test   installs everything else and runs the linters, the type checker and the tests
-# make test-clients   opens the demo's products with MintPy, bowser and QGIS, in environments of their own
+# make test-clients   opens products of the demo's stack with MintPy, bowser and QGIS, in environments of their own
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -44,7 +44,8 @@ browser:
 	|| echo "no Chromium: the tests in the browser are left out (apt-get install chromium)"
 
 test-clients: demo
-	CLIENTS=$(CURDIR)/.clients PYTHON=$(PYTHON) sh clients/run.sh demo/products
+	$(BIN)/mosart run --stack demo/crater.h5 --out demo/dates --areas demo/crater.geojson --despeckle none --quiet
+	CLIENTS=$(CURDIR)/.clients PYTHON=$(PYTHON) sh clients/run.sh demo/products demo/dates
 
 benchmarks: .venv/.dev
 	$(BIN)/python benchmarks/against_original.py

@@ -35,6 +35,8 @@ from . import facts, grid, layers
 
 #: A page is at most this large, whatever the area.
 LARGEST = 20_000_000
+#: How the reader says that it leaves images out, in the log.
+SET_ASIDE = "set aside"
 _MISSING = "pip install 'mosart[report]'"
 
 
@@ -190,6 +192,7 @@ def render(
         "window": " × ".join(_length(abs(s[1]), frame, i) for i, s in enumerate((frame.x, frame.y))),
         "places": [_place(extreme, frame) for extreme in (high, low)],
         "rejected": [entry for entry in entries if entry.note.startswith("rejected")],
+        "set_aside": [line for line in tables.warnings if SET_ASIDE in line],
         "warnings": tables.warnings,
         "accuracy": accuracy or str(data.attrs.get("accuracy", "")),
         "kind": frame.kind,
@@ -242,7 +245,7 @@ def _view(
     drawn = layers.draw_layers(data, change.quantity, change.dims, least=least, focus=focus, budget=budget)
     frame = grid.frame_of(data, drawn.block, drawn.shape, look)
     newest = _newest(change, entries)
-    found = extremes(drawn.change[newest])
+    found = extremes(drawn.change[newest].astype(np.float64))
     meta = _meta(change, drawn, frame, entries)
     meta["outlines"] = grid.outlines(areas, frame, data)
     meta["newest"] = newest
