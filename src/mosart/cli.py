@@ -108,7 +108,8 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
 def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
     """Check everything a run needs, without writing anything.
 
-    Prints the dates, the geometry, the memory a run takes, and the error to expect of the method.
+    Prints the dates, the geometry, the memory a run takes, the error to expect of the method, and the
+    smallest change that the images can show.
 
     **Examples**
 
@@ -119,14 +120,21 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
     Of SLC products the metadata are checked, and how much of the scene the DEM covers.
     """
     from .workflow.check import prepare
+    from .workflow.detectable import smallest_change
     from .workflow.fromslc import check_slc
     from .workflow.log import Talk, recorded
 
     config = _config(file, options)
     talk = Talk()
     with recorded(talk):
-        plan = check_slc(config) if config.slc else prepare(config, talk)
-    _say(plan.text())
+        if config.slc:
+            text = check_slc(config).text()
+        else:
+            plan = prepare(config, talk)
+            text = plan.text()
+            if plan.config.method == "synthesis":
+                text += f"\ndetectable {smallest_change(plan)}"
+    _say(text)
 
 
 @app.command

@@ -18,10 +18,12 @@ from mosart.io.bowser import write_bowser
 from mosart.io.mintpy_export import write_mintpy
 from mosart.io.netcdf import open_dataset
 from mosart.io.qgis import write_qgis
+from mosart.periods import Period
 from mosart.report.comparison import write_comparison
 from mosart.report.page import write_page
 
 from .accuracy import expected_error
+from .configfile import load
 from .folder import ProductFolder
 from .products import AREAS, write_rasters
 
@@ -60,7 +62,9 @@ def make_report(folder: Path) -> Path:
         data = opened.enter_context(open_dataset(_results(folder)[0]))
         method = str(data.attrs["method"])
     with ProductFolder(folder).amended(r"report\.html"):
-        return write_page(folder, areas=_areas(folder), accuracy=expected_error(method))
+        return write_page(
+            folder, areas=_areas(folder), activity=_activity(folder), accuracy=expected_error(method)
+        )
 
 
 def export(folder: Path, target: str) -> list[Path]:
@@ -177,6 +181,16 @@ def _nothing(path: Path, expected: str) -> InputError:
         got=got,
         hint="name the folder that `mosart run` left its products in (`out`)",
     )
+
+
+def _activity(folder: Path) -> tuple[Period, ...]:
+    """Read the periods of activity of a run from its config."""
+    path = folder / "config.yaml"
+    try:
+        return load(path).periods() if path.is_file() else ()
+    except InputError as error:
+        logger.warning("the periods of activity of %s are left out: %s", path, error.what)
+        return ()
 
 
 def _areas(folder: Path) -> Areas | None:

@@ -219,6 +219,7 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
             write_page(
                 stage,
                 areas=plan.areas,
+                activity=plan.config.periods(),
                 accuracy=expected_error(plan.config.method),
                 look=_look_bearing(plan),
             )
