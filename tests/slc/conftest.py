@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,11 @@ WGS84 = pyproj.CRS("EPSG:4326")
 
 @dataclasses.dataclass(frozen=True)
 class Island:
-    """The terrain of Semisopochnoi, moved: ellipsoidal truth and the file a user would have."""
+    """The terrain of Semisopochnoi, moved: ellipsoidal truth and the file a user would have.
+
+    Its heights are above a geoid that lies ``separation`` metres over the ellipsoid in its middle; without
+    ``tagged`` the file does not say so.
+    """
 
     dem: Dem
     path: Path
@@ -66,6 +70,11 @@ def burst_grid(template: SafeTemplate, index: int = 0) -> RadarGrid:
 
 
 @pytest.fixture(scope="session")
+def grid_of() -> Callable[..., RadarGrid]:
+    return burst_grid
+
+
+@pytest.fixture(scope="session")
 def annotations(data_folder: Path) -> dict[str, Path]:
     return {key: data_folder / "slc" / "sentinel1" / name for key, name in FILES.items()}
 
@@ -80,7 +89,10 @@ def place(annotations: dict[str, Path]) -> tuple[float, float]:
 
 @pytest.fixture(scope="session")
 def make_island(data_folder: Path) -> Callable[..., Island]:
-    """Move the island somewhere; heights times ``relief``, and a change added."""
+    """Move the island somewhere; heights times ``relief``, and a change added.
+
+    With ``tagged`` the file says that its heights are EGM2008's, see the fixture ``geoid``.
+    """
 
     def make(
         path: Path,
@@ -90,11 +102,13 @@ def make_island(data_folder: Path) -> Callable[..., Island]:
         relief: float = 1.5,
         separation: float = 33.0,
         change: np.ndarray | None = None,
+        tagged: bool = False,
     ) -> Island:
         with rasterio.open(data_folder / "semisopochnoi" / "semisopochnoi_cop30.tif") as source:
             heights = source.read(1)[:, 300:1140].astype(np.float64)
         heights = np.maximum(heights, 0.0) * relief
-        # Whole cells were terraced by resampling; a little smoothing keeps slopes natural.
+        # At this latitude the source's cells are 1.5" wide: brought to 1" they are terraces, which a little
+        # smoothing makes slopes again.
         heights = ndimage.gaussian_filter(heights, 1.0)
         if change is not None:
             heights = heights + change
@@ -112,13 +126,49 @@ def make_island(data_folder: Path) -> Callable[..., Island]:
             height=ny,
             count=1,
             dtype="float32",
-            crs="EPSG:4326",
+            crs="EPSG:4326+3855" if tagged else "EPSG:4326",
             transform=rasterio.Affine(*transform),
         ) as out:
             out.write(heights.astype(np.float32), 1)
-        return Island(make_dem(heights + separation, WGS84, transform), path, separation)
+        above: float | np.ndarray = separation
+        if tagged:
+            above = geoid_height(transform[5] - step * (np.arange(ny) + 0.5))[:, None]
+        return Island(make_dem(heights + above, WGS84, transform), path, separation)
 
     return make
+
+
+def geoid_height(latitude: np.ndarray) -> np.ndarray:
+    """A geoid of our own: it slopes, and PROJ's interpolation between whole degrees gives it exactly."""
+    return 33.0 + 2.0 * (latitude - 41.0)
+
+
+@pytest.fixture
+def geoid(tmp_path: Path) -> Iterator[None]:
+    """That geoid as PROJ's grid of EGM2008."""
+    folder = tmp_path / "proj"
+    folder.mkdir()
+    with rasterio.open(
+        folder / "us_nga_egm08_25.tif",
+        "w",
+        driver="GTiff",
+        width=360,
+        height=181,
+        count=1,
+        dtype="float32",
+        crs="EPSG:4979",
+        transform=rasterio.Affine(1.0, 0, -180.5, 0, -1.0, 90.5),
+    ) as out:
+        rows = geoid_height(90.0 - np.arange(181))
+        out.write(np.repeat(rows[:, None], 360, axis=1).astype(np.float32), 1)
+        out.update_tags(TYPE="VERTICAL_OFFSET_GEOGRAPHIC_TO_VERTICAL", AREA_OR_POINT="Point")
+        out.update_tags(1, DESCRIPTION="geoid_undulation", UNITTYPE="metre")
+        out.set_band_description(1, "geoid_undulation")
+        out.units = ("metre",)
+    before = pyproj.datadir.get_data_dir()
+    pyproj.datadir.append_data_dir(str(folder))
+    yield
+    pyproj.datadir.set_data_dir(before)
 
 
 @pytest.fixture(scope="session")
@@ -171,8 +221,10 @@ def write_date() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def template_of(annotations: dict[str, Path]) -> Callable[..., SafeTemplate]:
-    def make(platform: str, turn: float = 0.0, bursts: range = range(BURST, BURST + 1)) -> SafeTemplate:
-        return SafeTemplate(annotations[platform], bursts, turn)
+    def make(
+        platform: str, turn: float = 0.0, bursts: range = range(BURST, BURST + 1), **more: Any
+    ) -> SafeTemplate:
+        return SafeTemplate(annotations[platform], bursts, turn, **more)
 
     return make
 

@@ -1,4 +1,8 @@
-"""Two simulated SAFEs of Semisopochnoi with a new crater, by `mosart run` to a map, against the truth."""
+"""Two simulated SAFEs of Semisopochnoi with a new crater, by `mosart run` to a map, against the truth.
+
+The terrain is the real one, with layover and shadow and heights above a geoid, moved into the bursts of a
+real pair; once more the bursts are turned to the island's longitude, and across the antimeridian.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from mosart.geometry.orbit import make_dem, rdr2geo_height
 from mosart.geometry.orbit.ellipsoid import from_ecef
 from mosart.io import open_stack
 from mosart.io.netcdf import open_dataset, write_stack
+from mosart.masks import Flag
 from mosart.simulate.slc import Ground, make_pixels, render_intensity
 from mosart.slc.coregister import prepare
 from mosart.slc.sensors import open_product
@@ -21,27 +26,8 @@ from mosart.workflow.config import Box, Config
 from mosart.workflow.run import run
 
 BOX = (650, 830, 9300, 10200)
-LOOKS = 60.0
+LOOKS = 100.0
 BAND = (327.0 / 486.486, 42.8e6 / 64.345e6)
-
-
-def grid_of(template):
-    from mosart.geometry.orbit import RadarGrid
-    from mosart.slc import sentinel1
-
-    burst = template.metadata()[0]
-    epoch = sentinel1._from_timestamp(burst.burst_times[0]).replace(hour=0, minute=0, second=0, microsecond=0)
-    return RadarGrid(
-        sentinel1._orbit(burst, epoch),
-        (sentinel1._from_timestamp(burst.burst_times[0]) - epoch).total_seconds(),
-        template.number("imageAnnotation/imageInformation/azimuthTimeInterval"),
-        burst.slant_range_time * 299792458.0 / 2,
-        299792458.0 / 2 / burst.range_frequency,
-        burst.lines_per_burst,
-        burst.samples_per_burst,
-        "right",
-        burst.wave_length,
-    )
 
 
 def still_ground(path: Path, centre: list[float], half: tuple[float, float], metres: float) -> Path:
@@ -69,6 +55,8 @@ def rms(x: np.ndarray) -> float:
 def test_crater(  # noqa: PLR0917
     tmp_path: Path,
     place: tuple[float, float],
+    geoid: None,
+    grid_of: Callable,
     make_island: Callable,
     template_of: Callable,
     write_date: Callable,
@@ -84,7 +72,7 @@ def test_crater(  # noqa: PLR0917
     grid = grid_of(s1b).crop(*BOX)
     middle = rdr2geo_height(grid, 90.0, 450.0, 300.0)
     centre = [float(v) for v in from_ecef(middle)]
-    before = make_island(tmp_path / "dem.tif", lon + turn, lat, relief=0.3)
+    before = make_island(tmp_path / "dem.tif", lon + turn, lat, relief=1.0, tagged=True)
     heights = before.dem.heights
     dx, _, west, _, dy, north = before.dem.transform
     x = west + dx * (np.arange(heights.shape[1]) + 0.5)
@@ -92,7 +80,7 @@ def test_crater(  # noqa: PLR0917
     east = ((x - centre[0] + 180) % 360 - 180)[None] * 111320 * np.cos(np.radians(lat))
     up = (y - centre[1])[:, None] * 111200
     crater = -40.0 * np.exp(-((np.hypot(east, up) / 350.0) ** 4))
-    after = make_island(tmp_path / "after.tif", lon + turn, lat, relief=0.3, change=crater)
+    after = make_island(tmp_path / "after.tif", lon + turn, lat, relief=1.0, tagged=True, change=crater)
     (tmp_path / "after.tif").unlink()
     a, b = s1b.project(0, middle[None]), s1a.project(0, middle[None])
     other = tuple(
@@ -114,21 +102,22 @@ def test_crater(  # noqa: PLR0917
     # Across the antimeridian west is larger than east, as users write it.
     edges = [(centre[0] + side + 180) % 360 - 180 for side in (-half[0], half[0])]
     crop = (edges[0], centre[1] - half[1], edges[1], centre[1] + half[1])
-    _, _base, scene, _ = prepare(
-        [open_product(s) for s in safes], [before.path], crop=crop, dem_datum=before.separation
-    )
+    scene = prepare([open_product(s) for s in safes], [before.path], crop=crop)[2]
     config = Config(
         out=tmp_path / "products",
         despeckle="none",
         weights="stable",
         stable=str(still_ground(tmp_path / "still.geojson", centre, half, 570.0)),
+        crop=Box(lonlat=crop),
         workers=2,
     )
-    given = Config(
-        slc=tuple(reversed(safes)), dem=(before.path,), dem_datum=before.separation, crop=Box(lonlat=crop)
-    )
-    run(config.merged(given), quiet=True)
+    run(config.merged(Config(slc=tuple(reversed(safes)), dem=(before.path,))), quiet=True)
     dataset = open_stack(tmp_path / "products" / "stack.nc").dataset.load()
+    assert "EGM2008" in dataset.attrs["dem_vertical_datum"]
+    # The relief is the island's: some of it folds over, some is hidden.
+    mask = dataset["mask"].values[0]
+    assert ((mask & int(Flag.LAYOVER)) != 0).mean() > 0.003
+    assert ((mask & int(Flag.SHADOW)) != 0).mean() > 0.003
     if longitude == 180.0:
         assert dataset["longitude"].max() > 179.9
         assert dataset["longitude"].min() < -179.9

@@ -53,6 +53,7 @@ def test_point_targets(  # noqa: PLR0917
     place: tuple[float, float],
     make_island: Callable,
     template_of: Callable,
+    grid_of: Callable,
     points_on: Callable,
     write_date: Callable,
 ) -> None:
@@ -63,7 +64,7 @@ def test_point_targets(  # noqa: PLR0917
     s1b, s1a = template_of("S1B"), template_of("S1A")
     pair = {}
     product = None
-    grid = _grid(s1b)
+    grid = grid_of(s1b)
     points = points_on(island.dem, grid.crop(*BOX), 30)
     assert len(points) >= 25
     boxes = {"b": BOX, "a": other_box(s1b, s1a, points, BOX)}
@@ -105,25 +106,6 @@ def test_point_targets(  # noqa: PLR0917
     for r, c in zip(rows - BOX[0], columns - BOX[2]):
         clear[round(r) - 45 : round(r) + 46, max(round(c) - 45, 0) : round(c) + 46] = 0
     assert np.nanmax(clear) < 0.1 * np.nanmax(image)
-
-
-def _grid(template):
-    from mosart.geometry.orbit import RadarGrid
-    from mosart.slc import sentinel1
-
-    burst = template.metadata()[0]
-    epoch = sentinel1._from_timestamp(burst.burst_times[0]).replace(hour=0, minute=0, second=0, microsecond=0)
-    return RadarGrid(
-        sentinel1._orbit(burst, epoch),
-        (sentinel1._from_timestamp(burst.burst_times[0]) - epoch).total_seconds(),
-        template.number("imageAnnotation/imageInformation/azimuthTimeInterval"),
-        burst.slant_range_time * 299792458.0 / 2,
-        299792458.0 / 2 / burst.range_frequency,
-        burst.lines_per_burst,
-        burst.samples_per_burst,
-        "right",
-        burst.wave_length,
-    )
 
 
 @pytest.mark.slow
@@ -189,6 +171,7 @@ def test_command(  # noqa: PLR0917
     make_island: Callable,
     make_texture: Callable,
     template_of: Callable,
+    grid_of: Callable,
     write_date: Callable,
 ) -> None:
     """The command's file: calibrated amplitude, geometry, offsets, noise; named in any order."""
@@ -198,7 +181,7 @@ def test_command(  # noqa: PLR0917
     ground = Ground(island.dem, make_texture(island.dem, spread=0.8))
     s1b, s1a = template_of("S1B"), template_of("S1A")
     box = (560, 860, 9000, 9900)
-    lon, lat, _ = _centre(s1b, box)
+    lon, lat, _ = _centre(grid_of(s1b), box)
     middle = np.array([[4.25e6, 1.51e6, 4.3e6]])
     safes = [
         write_date(tmp_path, t, b, ground=ground, seed=s, level=60.0, factor=300.0, noise=36.0)
@@ -234,10 +217,9 @@ def test_command(  # noqa: PLR0917
         assert "azimuth_offset_std" in raw
 
 
-def _centre(template, box):
+def _centre(grid, box):
     from mosart.geometry.orbit import rdr2geo_height
     from mosart.geometry.orbit.ellipsoid import from_ecef
 
-    grid = _grid(template)
     lon, lat, h = from_ecef(rdr2geo_height(grid, (box[0] + box[1]) / 2, (box[2] + box[3]) / 2, 500.0))
     return float(lon), float(lat), float(h)

@@ -8,7 +8,7 @@ from mosart.inversion.synthesis.gains import date_gain
 from mosart.inversion.synthesis.noise import effective_looks, looks_of_log_variance
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.reflectivity import choose_kernel, predict
-from mosart.inversion.synthesis.solver import Direct, Iterative
+from mosart.inversion.synthesis.solver import Direct, Iterative, Ordering
 
 
 def test_the_field_has_unit_variance_and_the_range_that_it_is_given():
@@ -44,12 +44,33 @@ def test_direct_and_iterative_solvers_agree_and_their_samples_have_the_posterior
     assert np.sqrt(np.mean((a - b) ** 2)) < 1e-3 * np.sqrt(np.mean(a**2))
     factor = sp.block_diag([p.factor for p in priors])
     variance = np.diag(np.linalg.inv((jacobian.T @ jacobian + factor.T @ factor).toarray()))
-    for solver in (direct, iterative):
-        samples = solver.samples(300, np.random.default_rng(2))
+    drawn = [solver.samples(300, np.random.default_rng(2))[0] for solver in (direct, iterative)]
+    for samples in drawn:
         ratio = samples.var(axis=0) / variance
         assert np.median(ratio) == pytest.approx(1.0, abs=0.05)
+    # the same random numbers: the same samples, whichever solver drew them
+    difference = np.sqrt(np.mean((drawn[0] - drawn[1]) ** 2, axis=0) / variance)
+    assert difference.max() < 0.01
     precision = (jacobian.T @ jacobian + factor.T @ factor).toarray()
     assert direct.log_determinant() == pytest.approx(np.linalg.slogdet(precision)[1], rel=1e-6)
+
+
+def test_the_band_is_as_wide_as_the_nodes_that_a_row_of_the_jacobian_joins():
+    shape = (5, 30)
+    jacobian = sp.csr_array(
+        (np.array([1.0, 1.0, 0.0]), (np.zeros(3, int), np.array([0, 154, 149]))), shape=(1, 300)
+    )
+    priors = [Prior(Matern(shape, (8.0, 12.0), 130.0), np.ones(shape))] * 2
+    ordering = Ordering(jacobian, priors)  # along the five rows: two columns of K, or the row's four
+    assert ordering.width == 4 * 5 * 2 + 1
+    precision = jacobian.toarray().T @ jacobian.toarray()
+    factor = sp.block_diag([p.factor for p in priors]).toarray()
+    direct = Direct(jacobian, priors)
+    np.testing.assert_allclose(
+        direct.solve(np.arange(300.0)),
+        np.linalg.solve(precision + factor.T @ factor, np.arange(300.0)),
+        rtol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("looks", [0.5, 1.0, 7.3, 300.0])

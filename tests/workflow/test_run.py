@@ -56,10 +56,19 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
     outcome = run(config, quiet=True)
     assert files(tmp_path) == {
         "config.yaml", "radar.nc", "elevation_change.nc", "mosart.log", "timeseries.csv", "volumes.csv",
+        "areas.geojson",
         f"geotiff/elevation_change_{dates[-1]}.tif", f"geotiff/mask_{dates[-1]}.tif",
-        "figures/amplitude.png", "figures/despeckling.png", "figures/elevation_change.png",
-        "figures/heights.png", "figures/time_series.png", "report.html", "mosart.qgz", "bowser_rasters.json",
+        *(
+            f"figures/{name}.{kind}"
+            for name in (
+                "amplitude", "despeckling", "elevation_change", "heights", "profile", "amplitudes",
+                "time_series", "volumes",
+            )
+            for kind in ("png", "pdf")
+        ),
+        "report.html", "mosart.qgz", "bowser_rasters.json",
         f"geotiff/elevation_change_{dates[-1]}.qml", f"geotiff/mask_{dates[-1]}.qml",
+        f"geotiff/measured_amplitude_{dates[-1]}.tif", f"geotiff/measured_amplitude_{dates[-1]}.qml",
         "mintpy/timeseries.h5", "mintpy/geometryGeo.h5",
         "mintpy/timeseriesRadar.h5", "mintpy/geometryRadar.h5",
     }  # fmt: skip
@@ -125,6 +134,7 @@ def test_another_reference_in_the_same_folder_replaces_the_products_as_a_set(
     assert rasters == {
         f"geotiff/elevation_change_{dates[3]}.tif",
         f"geotiff/mask_{dates[3]}.tif",
+        f"geotiff/measured_amplitude_{dates[3]}.tif",
         "geotiff/mine.tif",
     }
     assert (tmp_path / "notes.txt").read_text() == "mine"

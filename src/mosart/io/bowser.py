@@ -15,8 +15,8 @@ _NAME = re.compile(r"(?P<quantity>[a-z_]+)_\d{8}\.tif")
 _TITLES = {
     "elevation_change": "elevation change (m)",
     "elevation_change_std": "standard error (m)",
-    "amplitude": "amplitude, measured",
-    "amplitude_modelled": "amplitude, modelled",
+    "measured_amplitude": "amplitude, measured",
+    "modelled_amplitude": "amplitude, modelled",
     "mask": "mask",
 }
 

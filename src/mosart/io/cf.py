@@ -9,13 +9,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mosart.masks import MASK_ATTRS
+
 CONVENTIONS = "CF-1.11"
 
 #: Attributes of variables by name; what a variable brings itself wins.
 VARIABLE_ATTRS: Mapping[str, Mapping[str, Any]] = {
     "date": {
         "standard_name": "time",
-        "long_name": "date of the image",
+        "long_name": "date of the image, of an epoch the last",
         "axis": "T",
         "units_metadata": "leap_seconds: none",
     },
@@ -36,7 +38,7 @@ VARIABLE_ATTRS: Mapping[str, Mapping[str, Any]] = {
         "units": "degree",
     },
     "gradient": {"long_name": "gradient of the height along range, as preprocessed", "units": "m"},
-    "mask": {"long_name": "reasons not to use the pixel"},
+    "mask": dict(MASK_ATTRS),
     "elevation_change": {
         "long_name": "elevation change at the fixed ground position",
         "units": "m",
@@ -48,7 +50,24 @@ VARIABLE_ATTRS: Mapping[str, Mapping[str, Any]] = {
         "units": "m",
         "positive": "up",
     },
-    "elevation": {"long_name": "reconstructed height", "units": "m", "positive": "up"},
+    "elevation": {
+        "standard_name": "height_above_reference_ellipsoid",
+        "long_name": "reconstructed height",
+        "units": "m",
+        "positive": "up",
+    },
+    "measured_amplitude": {"units": "1"},
+    "modelled_amplitude": {"units": "1"},
+    "averaged_dates": {"long_name": "images of the entry"},
+}
+
+#: First day of an entry's first image, and the day after its last.
+BOUNDS = "date_bounds"
+#: What tells how far a quantity can be trusted.
+ANCILLARY: Mapping[str, tuple[str, ...]] = {
+    "elevation_change": ("elevation_change_std", "mask"),
+    "elevation_change_slant": ("elevation_change_std", "mask"),
+    "elevation": ("mask",),
 }
 
 
@@ -108,6 +127,10 @@ def encode(
             if name in dataset.dims:  # a coordinate has no gaps, and may not name a value for them
                 small[name].attrs.pop("_FillValue", None)
     _name_positions(large)
+    _name_ancillary(small | large)
+    if "averaged_dates" in dataset and "date" in small:
+        small["date"].attrs["bounds"] = BOUNDS
+        small[BOUNDS] = _bounds(dataset["averaged_dates"].values, small["date"])
     return small, large, {"Conventions": CONVENTIONS} | tidy_attributes(attributes)
 
 
@@ -119,6 +142,31 @@ def _name_positions(large: dict[str, xr.Variable]) -> None:
     for name, variable in large.items():
         if name not in ("longitude", "latitude") and variable.dims[-len(dims) :] == dims:
             variable.attrs.setdefault("coordinates", "longitude latitude")
+
+
+def _name_ancillary(variables: Mapping[str, xr.Variable]) -> None:
+    """Say what the standard error and the mask are of."""
+    for name in set(ANCILLARY) & set(variables):
+        others = [other for other in ANCILLARY[name] if other in variables]
+        if name == "elevation_change_slant" and "elevation_change" in variables:
+            others = [other for other in others if other != "elevation_change_std"]  # which is the other's
+        if others:
+            variables[name].attrs["ancillary_variables"] = " ".join(others)
+
+
+def _bounds(averaged: NDArray[Any], date: xr.Variable) -> xr.Variable:
+    """Give the days from each entry's first image to its last, the last included."""
+    images = [[np.datetime64(_iso(text)) for text in str(names).split(",")] for names in averaged]
+    days = np.array([[min(dates), max(dates) + 1] for dates in images], "datetime64[D]")
+    bounds = xr.Variable(("date", "bounds"), days.reshape(-1, 2).astype("datetime64[ns]"))
+    bounds.encoding = {key: date.attrs[key] for key in ("units", "calendar")} | {"dtype": "int64"}
+    encoded = xr.conventions.encode_cf_variable(bounds, name=BOUNDS)
+    encoded.attrs = {}  # units and calendar are the date's
+    return encoded
+
+
+def _iso(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}"
 
 
 def _time_encoding(times: NDArray[np.datetime64]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from .stream import Progress, block_edges
 #: Value of a mask where nothing is known: all bits.
 MASK_NODATA = 255
 #: Files written side by side, so that what the dates share is computed once.
-TOGETHER = 64
+TOGETHER = 16
 #: Memory for GDAL's blocks, megabytes.
 CACHE_MB = 64
 

@@ -15,7 +15,7 @@ from dask.base import tokenize
 
 from mosart.stack import Stack
 
-from .cf import encode, row_dimension, tidy_attributes
+from .cf import BOUNDS, encode, row_dimension, tidy_attributes
 from .hdf5 import Fingerprint, check_storage, cube, reading, tile_rows
 from .lazy import lazy
 from .newfile import new_file
@@ -72,7 +72,9 @@ def write_dataset(
     small, large, attributes = encode(dataset, rows)
     with new_file(path) as new:
         with h5netcdf.File(new.file, "w") as file:
-            file.dimensions = {str(name): size for name, size in dataset.sizes.items()}
+            file.dimensions = {
+                str(dim): size for v in (small | large).values() for dim, size in v.sizes.items()
+            }
             file.attrs.update(attributes)
             for name, variable in (small | large).items():
                 _create(file, name, variable, large=name in large)
@@ -180,6 +182,9 @@ def decode(variables: Mapping[str, xr.Variable], attrs: Mapping[str, Any]) -> xr
     decoded = xr.decode_cf(xr.Dataset(dict(variables), attrs=dict(attrs)))
     # positions are data to us, whatever the convention makes of them
     decoded = decoded.reset_coords([n for n in ("longitude", "latitude") if n in decoded.coords])
+    decoded = decoded.drop_vars(BOUNDS, errors="ignore")  # made anew of `averaged_dates` where it is written
+    if "date" in decoded.coords:
+        decoded["date"].attrs.pop("bounds", None)
     for variable in decoded.variables.values():
         variable.encoding = {}
     decoded.encoding = {}

@@ -29,8 +29,8 @@ _NAME = re.compile(r"(?P<quantity>[a-z_]+)_(?P<date>\d{8})\.tif")
 _TITLES = {
     "elevation_change": "elevation change (m)",
     "elevation_change_std": "standard error (m)",
-    "amplitude": "amplitude, measured",
-    "amplitude_modelled": "amplitude, modelled",
+    "measured_amplitude": "amplitude, measured",
+    "modelled_amplitude": "amplitude, modelled",
     "mask": "reasons not to use a pixel",
 }
 #: Colours of the mask's bits, the one that says most first.
@@ -146,8 +146,8 @@ def _pipe(raster: _Raster, limit: float, rasters: Sequence[_Raster]) -> ElementT
     pipe = ElementTree.Element("pipe")
     if raster.quantity == "mask":
         pipe.append(_palette())
-    elif raster.quantity.startswith("amplitude"):
-        alike = [r for r in rasters if r.quantity.startswith("amplitude")]
+    elif raster.quantity.endswith("_amplitude"):
+        alike = [r for r in rasters if r.quantity.endswith("_amplitude")]
         pipe.append(_ramp("gray", min(r.smallest for r in alike), max(r.largest for r in alike)))
     elif raster.quantity == "elevation_change_std":
         alike = [r for r in rasters if r.quantity == raster.quantity]

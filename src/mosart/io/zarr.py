@@ -74,6 +74,7 @@ def write_dataset(
             targets[name][...] = _values(variable)
         if rows is not None and large:
             store_by_rows(large, targets, rows, lock=True, progress=progress)
+        zarr.consolidate_metadata(temporary, zarr_format=2)
 
 
 def _values(variable: xr.Variable) -> NDArray[Any]:

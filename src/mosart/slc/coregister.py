@@ -198,15 +198,16 @@ def coregister(
     dates, base, scene, dem = prepare(
         products, dem_paths, grid_date=grid_date, crop=crop, dem_datum=dem_datum
     )
-    tell("geometry")
-    layers = reference_geometry(scene, dem, workers=workers, allocate=allocate)
-    changed = exclude(layers.longitude, layers.latitude) if exclude is not None else None
     shape = (scene.grid.rows, scene.grid.columns)
     amplitude = allocate((len(dates), *shape), np.float32, "amplitude")
     reference = dates.index(base)
+    # Before the long work: where this image cannot be read, there is no stack.
     copy_pixels(base, scene, amplitude[reference], workers=workers)
     if not np.isfinite(amplitude[reference]).any():
         raise InputError(f"{base.name}: the image is empty here")
+    tell("geometry")
+    layers = reference_geometry(scene, dem, workers=workers, allocate=allocate)
+    changed = exclude(layers.longitude, layers.latitude) if exclude is not None else None
     reports: dict[int, DateReport] = {reference: DateReport(base, UNMEASURED, False, UNMEASURED)}
     rejected: list[tuple[dt.date, str]] = []
     error = 0.0

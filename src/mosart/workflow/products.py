@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
+from mosart.areas import write_areas
 from mosart.change import ElevationChange
 from mosart.errors import InputError
 from mosart.geocoding import geocode
@@ -17,9 +20,11 @@ from mosart.io.geotiff import write_geotiffs
 from mosart.io.mintpy_export import write_mintpy
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.io.qgis import write_qgis
+from mosart.io.stream import Progress
 from mosart.io.tables import write_table
 from mosart.report import write_figures
 from mosart.report.page import write_page
+from mosart.report.page.facts import read_tables
 
 from .accuracy import expected_error
 from .check import Plan
@@ -27,26 +32,36 @@ from .log import Talk
 
 logger = logging.getLogger(__name__)
 
+#: The areas and points of a run, among its products.
+AREAS = "areas.geojson"
 #: What becomes a GeoTIFF; a standard error that is one number a date becomes a tag of these.
-RASTERS = ("elevation_change", "elevation_change_std", "mask")
+RASTERS = (
+    "elevation_change",
+    "elevation_change_std",
+    "mask",
+    "measured_amplitude",
+    "modelled_amplitude",
+)
 
 
-def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
-    """Bring the result to the map grid: netCDF and GeoTIFFs.
+def write_map(stored: xr.Dataset, plan: Plan, path: Path, talk: Talk, attrs: Mapping[str, str]) -> None:
+    """Bring results to the map grid.
 
     Parameters
     ----------
-    stored : ElevationChange
-        As written to ``radar.nc``.
+    stored : xarray.Dataset
+        Some dates of ``radar.nc``.
     plan : Plan
         For the grid.
-    stage : Path
-        Folder to write to.
+    path : Path
+        File to write.
     talk : Talk
-        For the progress bars.
+        For the progress bar.
+    attrs : mapping of str to str
+        Attributes of the file.
     """
     grid = plan.config.grid
-    mapped = geocode(stored, crs=grid.crs, pixel_size=grid.pixel_size)
+    mapped = geocode(ElevationChange(stored), crs=grid.crs, pixel_size=grid.pixel_size)
     logger.info(
         "map: %s x %s cells of %.6g in %s",
         mapped.sizes["y"],
@@ -55,18 +70,33 @@ def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> N
         mapped.rio.crs,
     )
     with talk.progress("geocoding") as advance:
-        write_dataset(mapped, stage / "elevation_change.nc", progress=advance)
-    with open_dataset(stage / "elevation_change.nc") as written, talk.progress("writing GeoTIFFs") as advance:
-        rasters = [name for name in RASTERS if name in written and written[name].ndim > 1]
-        tags = {
-            "method": str(written.attrs["method"]),
-            "reference_dates": str(written.attrs["reference_dates"]),
-        }
-        write_geotiffs(written, stage / "geotiff", variables=rasters, tags=tags, progress=advance)
+        write_dataset(mapped.assign_attrs(attrs), path, progress=advance)
+
+
+def write_rasters(mapped: xr.Dataset, folder: Path, *, progress: Progress | None = None) -> list[Path]:
+    """Write what a map holds of :data:`RASTERS` as GeoTIFFs, one a date and quantity.
+
+    Parameters
+    ----------
+    mapped : xarray.Dataset
+        As stored in ``elevation_change.nc``.
+    folder : Path
+        Where the files go.
+    progress : callable, optional
+        Called with the rows done and the rows there are.
+
+    Returns
+    -------
+    list of Path
+    """
+    rasters = [name for name in RASTERS if name in mapped and mapped[name].ndim > 1]
+    kept = ("method", "reference_dates", "source", "history", "references", "input_hashes")
+    tags = {name: str(mapped.attrs[name]) for name in kept if name in mapped.attrs}
+    return write_geotiffs(mapped, folder, variables=rasters, tags=tags, progress=progress)
 
 
 def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
-    """Write the time series of areas and points, and the volumes of areas.
+    """Write the time series of areas and points, the volumes of areas, and the areas themselves.
 
     Parameters
     ----------
@@ -80,6 +110,7 @@ def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
     if plan.areas is None:
         logger.info("no areas or points are named: no time series and no volumes")
         return
+    write_areas(plan.areas, stage / AREAS, plan.stack)
     write_table(stored.time_series(plan.areas), stage / "timeseries.csv")
     if stored.quantity == "elevation_change_slant":
         logger.warning("without the geometry of the look there are no volumes")
@@ -87,7 +118,7 @@ def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
     if plan.polygons is None:
         return
     try:
-        volumes = stored.volume(plan.polygons)
+        volumes = stored.volume(plan.polygons, intervals=True)
     except InputError as error:
         logger.warning("no volumes: %s", error.what)
         return
@@ -109,7 +140,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
         For the progress bar.
     """
     folder = stage / "figures"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     images = plan.stack.select(plan.reference[:1])
     filtered = None
     if (
@@ -118,6 +149,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
         amplitude = images.dataset["amplitude"]
         filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
     map_file = stage / "elevation_change.nc"
+    tables = read_tables(stage)
     with ExitStack() as opened, talk.progress("drawing figures") as advance:
         mapped = opened.enter_context(open_dataset(map_file)) if map_file.exists() else None
         write_figures(
@@ -127,13 +159,16 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             filtered=filtered,
             areas=plan.areas,
             mapped=mapped,
+            series=tables.series,
+            volumes=tables.volumes,
+            activity=plan.config.periods(),
             look=_look_bearing(plan),
             progress=advance,
         )
 
 
-def write_exports(stored: ElevationChange, stage: Path, talk: Talk) -> None:
-    """Write what other software opens: MintPy's files, a project for QGIS, a list for bowser.
+def write_for_mintpy(stored: ElevationChange, stage: Path, talk: Talk) -> None:
+    """Write MintPy's files, of the radar grid and, where there is one, of the map.
 
     Parameters
     ----------
@@ -144,14 +179,27 @@ def write_exports(stored: ElevationChange, stage: Path, talk: Talk) -> None:
     talk : Talk
         For the progress bar.
     """
-    with talk.progress("writing for MintPy, QGIS and bowser"):
+    map_file = stage / "elevation_change.nc"
+    with talk.progress("writing for MintPy"):
         write_mintpy(stored, stage / "mintpy")
-        map_file = stage / "elevation_change.nc"
         if map_file.exists():
             with open_dataset(map_file) as mapped:
                 write_mintpy(ElevationChange(mapped), stage / "mintpy")
-            write_qgis(stage)
-            write_bowser(stage)
+
+
+def write_for_gis(stage: Path, talk: Talk) -> None:
+    """Write a project for QGIS and a list for bowser, which show the GeoTIFFs.
+
+    Parameters
+    ----------
+    stage : Path
+        Folder to write to, where the GeoTIFFs are.
+    talk : Talk
+        For the progress bar.
+    """
+    with talk.progress("writing for QGIS and bowser"):
+        write_qgis(stage)
+        write_bowser(stage)
 
 
 def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
@@ -171,6 +219,7 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
             write_page(
                 stage,
                 areas=plan.areas,
+                activity=plan.config.periods(),
                 accuracy=expected_error(plan.config.method),
                 look=_look_bearing(plan),
             )

@@ -59,7 +59,35 @@ class GeometryLayers:
 
 
 @compiled
-def _trace(  # noqa: PLR0917
+def normal_altitude(state: NDArray[np.float64]) -> float:
+    """Ellipsoidal height of the satellite."""
+    _nx, _ny, _nz, h = normal_and_height(state[0, 0], state[0, 1], state[0, 2])
+    return h
+
+
+@compiled
+def traced_ranges(  # noqa: PLR0917
+    state: NDArray[np.float64],
+    first_range: float,
+    last_range: float,
+    range_step: float,
+    reference: float,
+    lowest: float,
+    highest: float,
+) -> tuple[float, float, float]:
+    """Near and far end of the trace that a line needs, and the sine of the incidence in its middle."""
+    theta = angle_guess(state, 0.5 * (first_range + last_range), reference)
+    altitude = math.sqrt(state[0, 0] ** 2 + state[0, 1] ** 2 + state[0, 2] ** 2)
+    sine = min(max(altitude / (altitude - normal_altitude(state)) * math.sin(theta), 0.05), 0.999)
+    cosine = math.sqrt(1.0 - sine * sine)
+    relief = highest - lowest
+    near = first_range - (reference - lowest) * cosine - relief * sine * sine / cosine - 4 * range_step
+    near = max(near, normal_altitude(state) - reference + 1.0)
+    return near, last_range + (highest - reference) * 1.0 + 4 * range_step, sine
+
+
+@compiled
+def trace_line(  # noqa: PLR0917
     state: NDArray[np.float64],
     frame: NDArray[np.float64],
     squint: float,
@@ -194,18 +222,13 @@ def _layers(  # noqa: PLR0912, PLR0915, PLR0917
         speed = frame_axes(state, sign, frame)
         middle = 0.5 * (first_range + last_range)
         squint = wavelength * doppler_at(t, middle, doppler, axes) / (2.0 * speed)
-        theta = angle_guess(state, middle, reference)
-        altitude = math.sqrt(state[0, 0] ** 2 + state[0, 1] ** 2 + state[0, 2] ** 2)
-        sine = min(max(altitude / (altitude - normal_altitude(state)) * math.sin(theta), 0.05), 0.999)
-        cosine = math.sqrt(1.0 - sine * sine)
-        relief = highest - lowest
-        near = first_range - (reference - lowest) * cosine - relief * sine * sine / cosine - 4 * range_step
-        near = max(near, normal_altitude(state) - reference + 1.0)
-        far = last_range + (highest - reference) * 1.0 + 4 * range_step
+        near, far, sine = traced_ranges(
+            state, first_range, last_range, range_step, reference, lowest, highest
+        )
         step = max(0.5 * posting * sine, 1e-3)
         count = int((far - near) / step) + 2
         trace = np.empty((count, 3))
-        _trace(state, frame, squint, surface, reference, near, step, count, trace)
+        trace_line(state, frame, squint, surface, reference, near, step, count, trace)
         _assign(trace, first_range, range_step, angles, lit, dark)
         for j in range(columns):
             r = first_range + j * range_step
@@ -275,13 +298,6 @@ def _layers(  # noqa: PLR0912, PLR0915, PLR0917
             facet = (look - tilt) / math.sqrt(1.0 + slope2)
             local[i, j] = math.acos(min(max(facet, -1.0), 1.0)) * _DEGREES
             mask[i, j] = flags
-
-
-@compiled
-def normal_altitude(state: NDArray[np.float64]) -> float:
-    """Ellipsoidal height of the satellite."""
-    _nx, _ny, _nz, h = normal_and_height(state[0, 0], state[0, 1], state[0, 2])
-    return h
 
 
 def geometry_layers(

@@ -60,21 +60,24 @@ def refine(
         With the posterior of the last linearisation.
     """
     steps: list[float] = []
+    rendered = problem.render(state, derivatives=False)
     for rows, ranges, number in pyramid:
         merges = problem.merging((rows, ranges))
         for k in range(number):
-            rendered = problem.render(state)
+            rendered = problem.differentiate(state, rendered)
             state = replace(state, gain=problem.gains(rendered, state))
             equations = linearise(problem, state, rendered, merges)
             weighted, right = stack_rows(equations)
             solver = make_solver(weighted, problem.priors(state), problem.solver)
             target = solver.solve(weighted.T @ right)
-            new = _search_line(problem, state, target, rendered, merges)
+            new, rendered = _search_line(problem, state, target, rendered, merges)
             steps.append(float(np.sqrt(np.mean((new.change - state.change) ** 2))))
-            samples = solver.samples(ENVELOPE_SAMPLES, problem.rng)
+            samples, white = solver.samples(ENVELOPE_SAMPLES, problem.rng)
             if len(steps) > TRUSTED_STEPS:
                 new = replace(new, noise=learning.noise(equations, samples, state.noise))
-            envelope, bright = learning.envelopes(problem, new, samples, uniform=len(steps) <= uniform_steps)
+            envelope, bright = learning.envelopes(
+                problem, new, samples, white, uniform=len(steps) <= uniform_steps
+            )
             state = replace(new, envelope=envelope, brightness_envelope=bright)
             if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit:
                 break
@@ -87,20 +90,20 @@ def _search_line(
     target: Float,
     rendered: Sequence[Rendered],
     merges: Sequence[sp.csr_array | None],
-) -> State:
-    """Go towards the target, as far as the objective falls."""
+) -> tuple[State, list[Rendered]]:
+    """Go towards the target, as far as the objective falls: where to, and what is seen there."""
     goal = target.reshape(-1, *state.change.shape)
     step = np.clip(goal[0] - state.change, -problem.longest, problem.longest)
     bright_step = np.clip(goal[1:] - state.brightness, -LONGEST_BRIGHT, LONGEST_BRIGHT)
     variances = problem.variances(rendered, state, merges)
-    here = problem.objective(state, merges, variances)
-    size = 1.0
-    trial = state
+    here = problem.objective(state, rendered, merges, variances)
+    size, trial, seen = 1.0, state, list(rendered)
     for _ in range(HALVINGS):
         trial = replace(
             state, change=state.change + size * step, brightness=state.brightness + size * bright_step
         )
-        if problem.objective(trial, merges, variances) < here:
+        seen = problem.render(trial, derivatives=False)
+        if problem.objective(trial, seen, merges, variances) < here:
             break
         size *= 0.5
-    return trial
+    return trial, seen

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from .prior import Prior
 from .problem import Problem, Rows, State, huber, linearise, quadratic, stack_rows
 from .render import Rendered
-from .solver import Direct, Solver, make_solver
+from .solver import Solver, make_solver
 
 Float = NDArray[np.float64]
 
-#: Unknowns up to which the evidence is computed: it takes a factorisation.
-EVIDENCE_UNKNOWNS = 30_000
 #: Posterior samples for the final σ.
 FINAL_SAMPLES = 24
 
@@ -60,7 +58,7 @@ class Solution:
     looks : tuple of LookFit
         One a look.
     evidence : float
-        Laplace approximation of the log evidence; NaN where there are too many unknowns for it.
+        Laplace approximation of the log evidence; NaN where the solver does not know it.
     steps : tuple of float
         Root-mean-square step of every iteration, metres.
     """
@@ -103,7 +101,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     weighted, _ = stack_rows(rows)
     solver = make_solver(weighted, priors, problem.solver)
     shape = state.change.shape
-    samples = solver.samples(FINAL_SAMPLES, problem.rng).reshape(FINAL_SAMPLES, -1, *shape)
+    samples = solver.samples(FINAL_SAMPLES, problem.rng)[0].reshape(FINAL_SAMPLES, -1, *shape)
     variance = np.mean(samples**2, axis=0)
     product = np.mean(samples[:, :1] * samples[:, 1:], axis=0)
     looks = tuple(
@@ -116,17 +114,13 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
         np.sqrt(variance[1:]),
         product / np.sqrt(np.maximum(variance[0] * variance[1:], 1e-30)),
         looks,
-        _evidence(problem, state, rows, priors, solver),
+        _evidence(state, rows, priors, solver),
         steps,
     )
 
 
-def _evidence(
-    problem: Problem, state: State, rows: Sequence[Rows], priors: Sequence[Prior], solver: Solver
-) -> float:
+def _evidence(state: State, rows: Sequence[Rows], priors: Sequence[Prior], solver: Solver) -> float:
     determinant = solver.log_determinant()
-    if determinant is None and problem.solver == "auto" and len(state.unknowns) <= EVIDENCE_UNKNOWNS:
-        determinant = Direct(stack_rows(rows)[0], priors).log_determinant()
     if determinant is None:
         return float("nan")
     misfit = sum(huber(r.standard[r.used]) + 0.5 * r.log_variance for r in rows)

@@ -118,13 +118,20 @@ class Problem:
         """Render the state, one a look."""
         return [look.render(state.change, state.brightness, derivatives=derivatives) for look in self.looks]
 
+    def differentiate(self, state: State, rendered: Sequence[Rendered]) -> list[Rendered]:
+        """Add the derivatives to what was rendered of the state."""
+        return [
+            look.differentiate(out, state.change, state.brightness) for look, out in zip(self.looks, rendered)
+        ]
+
     def gains(self, rendered: Sequence[Rendered], state: State) -> tuple[Float, ...]:
         """Log gains from still ground, one array a look."""
         still = STILL_SLOPE * self.field.range
         found = []
         for look, out, noise in zip(self.looks, rendered, state.noise):
             bright = np.sqrt((state.brightness_envelope[list(look.reads)] ** 2).sum(axis=0))
-            found.append(look.gains(out, (state.envelope, bright), still, noise))
+            mean = look.brightness(state.brightness)
+            found.append(look.gains(out, mean, (state.envelope, bright), still, noise))
         return tuple(found)
 
     def priors(self, state: State) -> list[Prior]:
@@ -142,15 +149,19 @@ class Problem:
         ]
 
     def objective(
-        self, state: State, merges: Sequence[sp.csr_array | None], variances: Sequence[Float]
+        self,
+        state: State,
+        rendered: Sequence[Rendered],
+        merges: Sequence[sp.csr_array | None],
+        variances: Sequence[Float],
     ) -> float:
         """Half of the robust misfit at these variances plus half of the prior's quadratic form."""
-        total = 0.0
-        for k, (look, out) in enumerate(zip(self.looks, self.render(state, derivatives=False))):
-            residual, _ = look.residual(out, state.gain[k], merges[k])
+        total = quadratic(self.priors(state), state)
+        for k, look in enumerate(self.looks):
+            residual, _ = look.residual(rendered[k], state.gain[k], merges[k])
             used = np.isfinite(variances[k])
             total += huber(residual[used] / np.sqrt(variances[k][used]))
-        return total + quadratic(self.priors(state), state)
+        return total
 
 
 def huber(standard: Float) -> float:
@@ -179,12 +190,15 @@ class Rows:
         Standardised residuals; NaN where the block is not used.
     log_variance : float
         Sum over the used blocks.
+    shape : tuple of int
+        Blocks in azimuth and range; merged ones are one row.
     """
 
     weighted: sp.csr_array
     right: Float
     standard: Float
     log_variance: float
+    shape: tuple[int, int]
 
     @property
     def used(self) -> Bool:
@@ -245,7 +259,8 @@ def _rows(
     bright = [by_brightness if k in look.reads else nothing for k in range(len(state.brightness))]
     weighted = sp.csr_array(sp.hstack([by_change, *bright], format="csr"))
     right = root * residual + weighted @ state.unknowns
-    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()))
+    shape = out.energy.shape if merge is None else (1, len(residual))
+    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()), shape)
 
 
 def stack_rows(rows: Sequence[Rows]) -> tuple[sp.csr_array, Float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,14 @@ from scipy.ndimage import binary_erosion
 
 from mosart.geometry.frame import LookFrame
 
+from .agreement import Agreement, compare
+from .disturb import reshaping
 from .gains import date_gain
 from .ground import Ground, ground_from_radar
 from .law import Law, estimate_law
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
-from .registration import Shift, measure_shift
+from .registration import Registration, detail, register
 from .render import Scene, azimuth_slope_term, block_sums
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ UNLIT = 0.1
 SHADOW_EDGE, FEWEST_SHADOW = 2, 60
 #: Share of an intensity that is signal at least, when the noise floor is taken off.
 LEAST_SIGNAL = 0.05
+#: Share of a pixel's energy from doubted ground beyond which it is not compared with the DEM.
+DOUBTED = 0.5
 #: Fewest looks of a block that are believed.
 LEAST_LOOKS = 1.0
 
@@ -56,7 +60,9 @@ class Reference:
     search_ground : Ground
         Profiles with the nodes of the search.
     search_reflectivity : ndarray (azimuth, facet) float32
-        On them.
+        On them, shading of the old surface included.
+    search_texture : ndarray (azimuth, facet) float32
+        The same without the shading.
     unlit : ndarray (azimuth, facet) bool
         Ground that the reference does not light.
     x : ndarray (azimuth, range)
@@ -75,13 +81,20 @@ class Reference:
         Mean intensity, gains removed.
     floor : float
         Intensity that the receiver's noise adds.
-    shift : Shift
+    registration : Registration
         Of the image against the DEM; taken out where it is believed.
+    agreement : Agreement
+        What the image says of the DEM.
+    dem_ground : Ground
+        The ground of ``scene`` on the rows of the DEM, which are the result's.
+    covered : ndarray (azimuth, range) bool
+        Pixels that show ground which the DEM knows; the others are not compared.
     """
 
     scene: Scene
     search_ground: Ground
     search_reflectivity: NDArray[np.float32]
+    search_texture: NDArray[np.float32]
     unlit: NDArray[np.bool_]
     x: Float
     sums: Float
@@ -91,7 +104,20 @@ class Reference:
     dates: int
     mean: Float
     floor: float
-    shift: Shift
+    registration: Registration
+    agreement: Agreement
+    dem_ground: Ground
+    covered: NDArray[np.bool_]
+
+    @property
+    def position_std(self) -> tuple[float, float]:
+        """By how much the DEM misplaces pixels on the ground, metres along azimuth and range."""
+        g, seen = self.scene.ground, self.registration
+        sine, cosine = float(np.median(g.sine)), float(np.median(g.cosine))
+        heights = self.agreement.height_noise if np.isfinite(self.agreement.height_noise) else 0.0
+        along = seen.range_std * g.range_spacing / sine if seen.believed else 0.0
+        rows = seen.row_std * g.azimuth_spacing if seen.rows_believed else 0.0
+        return rows, float(np.hypot(heights * cosine / sine, along))
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -144,8 +170,119 @@ def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
     return block_sums(image, block) / np.maximum(share, 1e-9) * (share > 0), share
 
 
+@dataclass(frozen=True)
+class Gained:
+    """What is known of dates beforehand.
+
+    Parameters
+    ----------
+    gains : tuple of ndarray (block row,)
+        Logarithms, one array a date, one number a row of reading blocks.
+    pixel_looks : float
+        Effective looks of a pixel of one date; NaN where not known.
+    """
+
+    gains: tuple[Float, ...]
+    pixel_looks: float
+
+
+def reading_sums(image: Float) -> Float:
+    """Sum reading blocks.
+
+    Parameters
+    ----------
+    image : ndarray (azimuth, range)
+        Intensity, NaN in gaps.
+
+    Returns
+    -------
+    ndarray (block row, block)
+        NaN where less than half of a block is there.
+    """
+    sums, share = full_sums(image, READING_BLOCK)
+    return np.where(share > 0.5, sums, np.nan)
+
+
+def read_gains(reading: Sequence[Float]) -> Gained:
+    """Gains of the reference dates against the first of them, and their looks.
+
+    Parameters
+    ----------
+    reading : sequence of ndarray (block row, block)
+        Sums of reading blocks.
+
+    Returns
+    -------
+    Gained
+        Looks NaN for a single date.
+    """
+    looks = effective_looks(reading) if len(reading) > 1 else float("nan")
+    known = 32.0 if np.isnan(looks) else looks
+    gains = tuple(date_gain(s, reading[0], READING_BLOCK[0], known) for s in reading)
+    return Gained(gains, looks / (READING_BLOCK[0] * READING_BLOCK[1]))
+
+
+def read_epoch_gains(reading: Sequence[Float], reference: Float, pixel_looks: float) -> Gained:
+    """Gains of an epoch's dates against the reference, and their looks.
+
+    Parameters
+    ----------
+    reading : sequence of ndarray (block row, block)
+        Sums of reading blocks.
+    reference : ndarray (block row, block)
+        The same of the reference's mean; NaN where there is none.
+    pixel_looks : float
+        Effective looks of a pixel of one reference date; NaN where not known.
+
+    Returns
+    -------
+    Gained
+        With looks.
+    """
+    size = READING_BLOCK[0] * READING_BLOCK[1]
+    found = [pixel_looks * size]
+    if len(reading) > 1:
+        found.append(effective_looks(reading))
+    known = [v for v in found if np.isfinite(v)]
+    if known:
+        looks = float(np.median(known))
+    else:  # one date each: their ratio, change and all, robustly
+        looks = effective_looks([reference, reading[0]])
+        looks = looks if np.isfinite(looks) else LEAST_LOOKS
+    gains = tuple(date_gain(s, reference, READING_BLOCK[0], looks) for s in reading)
+    return Gained(gains, max(looks / size, 1e-3))
+
+
+@dataclass(frozen=True)
+class Scattering:
+    """What is known of ground and scattering beforehand.
+
+    Parameters
+    ----------
+    law : Law
+        The scattering law.
+    kernel : tuple of float
+        Of the reflectivity, σ in rows and pixels.
+    floor : float
+        Intensity that the receiver's noise adds.
+    registration : Registration
+        Of the image against the DEM, of this part (:meth:`Registration.part`).
+    """
+
+    law: Law
+    kernel: tuple[float, float]
+    floor: float
+    registration: Registration
+
+
 def learn_reference(
-    images: Sequence[Float], height: Float, frame: LookFrame, water: NDArray[np.bool_] | None = None
+    images: Sequence[Float],
+    height: Float,
+    frame: LookFrame,
+    water: NDArray[np.bool_] | None = None,
+    *,
+    gained: Gained | None = None,
+    scattering: Scattering | None = None,
 ) -> Reference:
     """Learn ground, law, reflectivity and noise from the reference dates.
 
@@ -159,6 +296,10 @@ def learn_reference(
         Geometry of the look.
     water : ndarray of bool, optional
         Pixels whose ground is not ground.
+    gained : Gained, optional
+        Gains and looks of the dates; measured here if not given.
+    scattering : Scattering, optional
+        Of a larger image that this one is a part of; measured here if not given.
 
     Returns
     -------
@@ -166,22 +307,27 @@ def learn_reference(
         All that the epochs share.
     """
     ground, x = ground_from_radar(height, frame, knot_pixels=NODE_PIXELS)
-    sums = [full_sums(image, READING_BLOCK) for image in images]
-    reading = [np.where(share > 0.5, s, np.nan) for s, share in sums]
-    looks = effective_looks(reading) if len(images) > 1 else float("nan")
-    first = reading[0]
-    gains = [date_gain(s, first, READING_BLOCK[0], 32.0 if np.isnan(looks) else looks) for s in reading]
-    balanced = [mean_intensity([i], [g]) for i, g in zip(images, gains)]
-    mean = mean_intensity(images, gains)
-    ground, shift = _moved_to_image(mean, ground)
-    law = estimate_law(mean, ground, READING_BLOCK)
+    if gained is None:
+        gained = read_gains([reading_sums(image) for image in images])
+    balanced = [mean_intensity([i], [g]) for i, g in zip(images, gained.gains)]
+    mean = mean_intensity(images, gained.gains)
+    registration = _registration(mean, ground, water) if scattering is None else scattering.registration
+    ground = registration.move(ground)
+    covered = ground.covers()
+    mean = np.where(covered, mean, np.nan)
+    law = estimate_law(mean, ground, READING_BLOCK) if scattering is None else scattering.law
     doubt = _doubt(ground, mean, water)
     one = np.ones(doubt.shape, np.float32)
     cross = azimuth_slope_term(ground)
     pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt)
-    unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
-    floor = noise_floor(mean, unit)
-    kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
+    rendered = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    unit = rendered.energy / frame.range_spacing
+    agreement = _agreement(mean, unit, rendered.doubtful, ground)
+    if scattering is None:
+        floor = noise_floor(mean, unit)
+        kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
+    else:
+        floor, kernel = scattering.floor, scattering.kernel
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     block = (
         int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
@@ -189,35 +335,40 @@ def learn_reference(
     )
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
-        ground, _ = ground_from_radar(height, frame, knot_pixels=nodes)
-        if shift.believed:
-            ground = _move(ground, shift)
+        ground = registration.move(ground_from_radar(height, frame, knot_pixels=nodes)[0])
         doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
     scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
-    search, _ = ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)
-    if shift.believed:
-        search = _move(search, shift)
+    search = registration.move(
+        ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)[0]
+    )
+    dem_ground = ground
+    if registration.rows_believed:
+        dem_ground = registration.move(
+            ground_from_radar(height, frame, knot_pixels=nodes)[0], along_azimuth=False
+        )
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
-    slant, across = search.slant_and_across()
-    dp, dr = np.maximum(np.diff(across, axis=1), 1e-3), np.diff(slant, axis=1)
-    ds = np.sqrt(dp**2 + dr**2 + azimuth_slope_term(search))
-    reshape = np.clip((ds / dp) ** (1 - law.exponent), 0.1, 10.0)
+    on_search = onto_facets(rho, search)
+    reshape = reshaping(search, azimuth_slope_term(search), law.exponent - 1)
     return Reference(
         scene,
         search,
-        (onto_facets(rho, search) * reshape).astype(np.float32),
+        (on_search * reshape).astype(np.float32),
+        on_search,
         onto_facets(unlit.astype(np.float64), search) > 0.5,
         x,
         full_sums(mean, READING_BLOCK)[0],
         law,
         kernel,
-        looks / (READING_BLOCK[0] * READING_BLOCK[1]),
+        gained.pixel_looks,
         len(images),
         mean,
         floor,
-        shift,
+        registration,
+        agreement,
+        dem_ground,
+        covered,
     )
 
 
@@ -231,27 +382,23 @@ def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDAr
     return doubt.astype(np.float32)
 
 
-def _move(ground: Ground, shift: Shift) -> Ground:
-    """Put the ground where the image shows it."""
-    return replace(ground, offset=ground.offset + shift.pixels * ground.range_spacing)
-
-
-def _moved_to_image(mean: Float, ground: Ground) -> tuple[Ground, Shift]:
-    """Measure the shift between DEM and image, and take it out where it is believed."""
+def _registration(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Registration:
+    """Measure where the image lies against the DEM."""
     one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
-    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), 0 * one)
-    shift = measure_shift(mean, pixels.render(np.zeros(pixels.knots), derivatives=False).energy)
-    if not shift.believed:
-        return ground, shift
-    step = ground.range_spacing
-    logger.warning(
-        "the image lies %.2f ± %.2f m of slant range beyond where the DEM puts it, as if the DEM were "
-        "%.1f m too high or shifted along the range: taken out",
-        shift.pixels * step,
-        shift.std * step,
-        shift.pixels * step / float(np.median(ground.cosine)),
-    )
-    return _move(ground, shift), shift
+    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), _doubt(ground, mean, water))
+    out = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    valid = np.isfinite(mean) & (out.doubtful < DOUBTED)
+    return register(detail(mean, valid), detail(out.energy, valid), valid)
+
+
+def _agreement(mean: Float, unit: Float, doubtful: Float, ground: Ground) -> Agreement:
+    """Compare the shading of the image with that of the DEM where it lies now."""
+    valid = np.isfinite(mean) & (doubtful < DOUBTED)
+    sine, cosine = float(np.median(ground.sine)), float(np.median(ground.cosine))
+    pixel = ground.range_spacing / sine
+    # log brightness dp/dr answers to a slope by s/c + c/s
+    per_log = pixel / (sine / cosine + cosine / sine)
+    return compare(detail(mean, valid), detail(unit, valid), valid, per_log)
 
 
 def noise_floor(mean: Float, unit: Float) -> float:
@@ -270,7 +417,7 @@ def noise_floor(mean: Float, unit: Float) -> float:
         Intensity; 0 where there is too little shadow to tell, which then does not matter.
     """
     inside = unit < 1e-3 * float(np.median(unit))
-    inside = binary_erosion(inside, iterations=SHADOW_EDGE) & np.isfinite(mean)
+    inside = binary_erosion(inside & np.isfinite(mean), iterations=SHADOW_EDGE)
     inside[:, : 2 * SHADOW_EDGE] = inside[:, -2 * SHADOW_EDGE :] = False  # ground beyond the image
     if inside.sum() < FEWEST_SHADOW:
         return 0.0
@@ -296,7 +443,7 @@ class Epoch:
     dates: int
 
 
-def read_epoch(images: Sequence[Float], reference: Reference) -> Epoch:
+def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | None = None) -> Epoch:
     """Take the gains out of an epoch's dates and measure its looks.
 
     Parameters
@@ -305,26 +452,16 @@ def read_epoch(images: Sequence[Float], reference: Reference) -> Epoch:
         Intensities, NaN in gaps.
     reference : Reference
         What it is compared with.
+    gained : Gained, optional
+        Gains and looks; measured here if not given.
 
     Returns
     -------
     Epoch
         The mean.
     """
-    base = np.where(reference.sums > 0, reference.sums, np.nan)
-    reading = []
-    for image in images:
-        sums, share = full_sums(image, READING_BLOCK)
-        reading.append(np.where(share > 0.5, sums, np.nan))
-    size = READING_BLOCK[0] * READING_BLOCK[1]
-    found = [reference.pixel_looks * size]
-    if len(images) > 1:
-        found.append(effective_looks(reading))
-    known = [v for v in found if np.isfinite(v)]
-    if known:
-        looks = float(np.median(known))
-    else:  # one date each: their ratio, change and all, robustly
-        looks = effective_looks([base, reading[0]])
-        looks = looks if np.isfinite(looks) else LEAST_LOOKS
-    gains = [date_gain(s, base, READING_BLOCK[0], looks) for s in reading]
-    return Epoch(mean_intensity(images, gains), max(looks / size, 1e-3), len(images))
+    if gained is None:
+        base = np.where(reference.sums > 0, reference.sums, np.nan)
+        gained = read_epoch_gains([reading_sums(image) for image in images], base, reference.pixel_looks)
+    mean = np.where(reference.covered, mean_intensity(images, gained.gains), np.nan)
+    return Epoch(mean, gained.pixel_looks, len(images))

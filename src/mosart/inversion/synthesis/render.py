@@ -8,7 +8,8 @@ interval; branches in layover add; shadow adds nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,10 +29,13 @@ NARROWEST = 0.15
 
 @compiled
 def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 - a kernel
-    height, offset, bend, rho, cross, doubt, step, sine, cosine, law, d, b, facets, rows_block,
-    slant_block, narrow, mode, energy, folded, doubtful, first, last, pointer, value_d, value_b,
+    fixed, mode, energy, folded, doubtful, first, last, pointer, value_d, value_b,
 ):  # fmt: skip
     """Walk the facets of all rows. mode 0: energies and each block's range of knots; 1: derivatives."""
+    (
+        height, offset, bend, rho, cross, doubt, step, sine, cosine, law, d, b, facets, rows_block,
+        slant_block, narrow,
+    ) = fixed  # fmt: skip
     rows, points = height.shape
     blocks, ranges = energy.shape
     knots = d.shape[1]
@@ -42,6 +46,9 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
     change = np.empty(points)
     bright = np.empty(points)
     beyond = np.empty(points + 1)
+    start_of = np.empty(ranges, np.int64)
+    row_d = np.zeros(0)
+    row_b = np.zeros(0)
     for j in range(rows):
         a = j // rows_block
         t = (j + 0.5) / rows_block - 0.5
@@ -52,6 +59,14 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
             wz = 0.0
         a1 = a0 + 1
         a1 = min(a1, blocks - 1)
+        if mode == 1:
+            total = 0
+            for k in range(ranges):
+                start_of[k] = total
+                total += max(last[a, k] - first[a, k] + 1, 0)
+            if total > len(row_d):
+                row_d = np.zeros(total)
+                row_b = np.zeros(total)
         # profile of this row
         for i in range(points):
             k = i // facets
@@ -103,8 +118,10 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
             dp = pb - pa
             dr = rb - ra
             ds2 = dp * dp + dr * dr + cross[j, i]
-            shape = dp**law * ds2 ** (0.5 * (1 - law))
-            full = rho[j, i] * shape * np.exp(0.5 * (bright[i] + bright[i + 1]))
+            power = 0.5 * (bright[i] + bright[i + 1]) + law * np.log(dp)
+            if law != 1.0:
+                power += 0.5 * (1 - law) * np.log(ds2)
+            full = rho[j, i] * np.exp(power)
             e = full * (1 - f0)
             start = ra + f0 * dr
             lo = start
@@ -177,39 +194,39 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
                 by_end = by_lo if turned else by_hi
                 da = ea * share + e * by_start * sa
                 db = eb * share + e * (by_start * sb - by_end * c_[i + 1])
-                n = last[a, k] - first[a, k] + 1
-                base = pointer[a, k] - first[a, k]
-                # slots: the row of knots before this block's, its own, the one after
-                q0 = base + (a0 - a + 1) * n
-                q1 = base + (a1 - a + 1) * n
+                # gathered along the row; told to the two rows of knots when it is done
+                q = start_of[k] - first[a, k]
                 ua = min(knot_a + 1, knots - 1)
                 ub = min(knot_b + 1, knots - 1)
-                value_d[q0 + knot_a] += (1 - wz) * (1 - fa) * da
-                value_d[q0 + ua] += (1 - wz) * fa * da
-                value_d[q0 + knot_b] += (1 - wz) * (1 - fb) * db
-                value_d[q0 + ub] += (1 - wz) * fb * db
-                value_d[q1 + knot_a] += wz * (1 - fa) * da
-                value_d[q1 + ua] += wz * fa * da
-                value_d[q1 + knot_b] += wz * (1 - fb) * db
-                value_d[q1 + ub] += wz * fb * db
+                row_d[q + knot_a] += (1 - fa) * da
+                row_d[q + ua] += fa * da
+                row_d[q + knot_b] += (1 - fb) * db
+                row_d[q + ub] += fb * db
                 v = 0.5 * e * share
-                value_b[q0 + knot_a] += (1 - wz) * (1 - fa) * v
-                value_b[q0 + ua] += (1 - wz) * fa * v
-                value_b[q0 + knot_b] += (1 - wz) * (1 - fb) * v
-                value_b[q0 + ub] += (1 - wz) * fb * v
-                value_b[q1 + knot_a] += wz * (1 - fa) * v
-                value_b[q1 + ua] += wz * fa * v
-                value_b[q1 + knot_b] += wz * (1 - fb) * v
-                value_b[q1 + ub] += wz * fb * v
+                row_b[q + knot_a] += (1 - fa) * v
+                row_b[q + ua] += fa * v
+                row_b[q + knot_b] += (1 - fb) * v
+                row_b[q + ub] += fb * v
                 if shadower >= 0:
                     dm = em * share + e * by_start * sm
                     km = shadower // facets
                     fm = (shadower - km * facets) / facets
                     um = min(km + 1, knots - 1)
-                    value_d[q0 + km] += (1 - wz) * (1 - fm) * dm
-                    value_d[q0 + um] += (1 - wz) * fm * dm
-                    value_d[q1 + km] += wz * (1 - fm) * dm
-                    value_d[q1 + um] += wz * fm * dm
+                    row_d[q + km] += (1 - fm) * dm
+                    row_d[q + um] += fm * dm
+        if mode == 1:
+            # slots of a block: the row of knots before its own, its own, the one after
+            before, after = a0 - a + 1, a1 - a + 1
+            for k in range(ranges):
+                n = last[a, k] - first[a, k] + 1
+                for c in range(n):
+                    q = start_of[k] + c
+                    value_d[pointer[a, k] + before * n + c] += (1 - wz) * row_d[q]
+                    value_d[pointer[a, k] + after * n + c] += wz * row_d[q]
+                    value_b[pointer[a, k] + before * n + c] += (1 - wz) * row_b[q]
+                    value_b[pointer[a, k] + after * n + c] += wz * row_b[q]
+                    row_d[q] = 0.0
+                    row_b[q] = 0.0
 
 
 @compiled
@@ -241,6 +258,8 @@ class Rendered:
         Sum over the block of intensity × range spacing.
     folded, doubtful : ndarray (block row, block)
         Share of the energy that comes from facets in layover, and from facets that are doubted.
+    first, last : ndarray (block row, block) int
+        Knots that a block sees.
     by_change, by_brightness : scipy.sparse.csr_array or None
         Derivatives, (blocks, knots): energy per metre, energy per unit of log reflectivity.
     """
@@ -248,8 +267,10 @@ class Rendered:
     energy: Float
     folded: Float
     doubtful: Float
-    by_change: sp.csr_array | None
-    by_brightness: sp.csr_array | None
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    by_change: sp.csr_array | None = None
+    by_brightness: sp.csr_array | None = None
 
 
 @dataclass(frozen=True)
@@ -316,37 +337,55 @@ class Scene:
         The derivatives are exact where no ground is folded or hidden; a facet's slant interval counts
         as no shorter than ``NARROWEST`` of flat ground's.
         """
-        g = self.ground
         shape = self.blocks
-        d = np.ascontiguousarray(change, dtype=np.float64)
-        b = np.zeros_like(d)
-        if brightness is not None:
-            b = np.ascontiguousarray(brightness, dtype=np.float64)
         energy, folded, doubtful = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         first, last = np.full(shape, 2**30, np.int64), np.full(shape, -1, np.int64)
-        pointer = np.zeros(shape, np.int64)
         empty = np.zeros(1)
+        fixed = self._fixed(change, brightness)
+        _render(fixed, 0, energy, folded, doubtful, first, last, np.zeros(shape, np.int64), empty, empty)
+        safe = np.maximum(energy, 1e-30)
+        out = Rendered(energy, folded / safe, doubtful / safe, first, last)
+        return self.differentiate(out, change, brightness) if derivatives else out
+
+    def differentiate(self, out: Rendered, change: Float, brightness: Float | None = None) -> Rendered:
+        """Add the derivatives to what was rendered.
+
+        Parameters
+        ----------
+        out : Rendered
+            Of this change and brightness.
+        change, brightness : ndarray (block row, knot)
+            As for :meth:`render`.
+
+        Returns
+        -------
+        Rendered
+            The same, with derivatives.
+        """
+        g, shape = self.ground, self.blocks
+        length = 3 * np.maximum(out.last - out.first + 1, 0)
+        ends = np.concatenate([[0], np.cumsum(length.ravel())])
+        pointer = ends[:-1].reshape(shape).copy()
+        by_d, by_b = np.zeros(ends[-1]), np.zeros(ends[-1])
+        fixed = self._fixed(change, brightness)
+        _render(fixed, 1, out.energy, out.folded, out.doubtful, out.first, out.last, pointer, by_d, by_b)
+        index = np.zeros(ends[-1], np.int64)
+        _columns(out.first, out.last, pointer, g.knots, index)
+        size = (shape[0] * shape[1], self.knots[0] * self.knots[1])
+        matrices = [sp.csr_array((v, index, ends), shape=size) for v in (by_d, by_b)]
+        return replace(out, by_change=matrices[0], by_brightness=matrices[1])
+
+    def _fixed(self, change: Float, brightness: Float | None) -> tuple[Any, ...]:
+        """Arguments of the kernel that do not depend on what it is asked for."""
+        g = self.ground
+        d = np.ascontiguousarray(change, dtype=np.float64)
+        b = np.zeros_like(d) if brightness is None else np.ascontiguousarray(brightness, dtype=np.float64)
         flat = g.spacing * float(np.median(g.sine))
-        fixed = (
+        return (
             g.height, g.offset, g.bend, self.reflectivity, self.cross, self.doubt, g.spacing, g.sine,
             g.cosine, float(self.law), d, b, g.facets, self.block[0], self.block[1] * g.range_spacing,
             NARROWEST * flat,
         )  # fmt: skip
-        _render(*fixed, 0, energy, folded, doubtful, first, last, pointer, empty, empty)
-        safe = np.maximum(energy, 1e-30)
-        folded, doubtful = folded / safe, doubtful / safe
-        if not derivatives:
-            return Rendered(energy, folded, doubtful, None, None)
-        length = 3 * np.maximum(last - first + 1, 0)
-        ends = np.concatenate([[0], np.cumsum(length.ravel())])
-        pointer = ends[:-1].reshape(shape).copy()
-        by_d, by_b = np.zeros(ends[-1]), np.zeros(ends[-1])
-        _render(*fixed, 1, energy, folded, doubtful, first, last, pointer, by_d, by_b)
-        index = np.zeros(ends[-1], np.int64)
-        _columns(first, last, pointer, g.knots, index)
-        size = (shape[0] * shape[1], self.knots[0] * self.knots[1])
-        matrices = [sp.csr_array((v, index, ends), shape=size) for v in (by_d, by_b)]
-        return Rendered(energy, folded, doubtful, *matrices)
 
 
 def block_sums(image: Float, block: tuple[int, int]) -> Float:

@@ -1,7 +1,8 @@
 """Solve the normal equations of a Gauss–Newton step and draw from the posterior.
 
-Two solvers behind one interface: a sparse factorisation for small areas, and conjugate gradients on
-the whitened system, with the prior inverted by discrete cosine transforms, for large ones.
+Two solvers behind one interface: banded Cholesky for areas of up to some hundred nodes across, and
+conjugate gradients on the whitened system, with the prior inverted by discrete cosine transforms, for
+larger ones. From the same random numbers both draw the same samples.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpbtrf, dpbtrs
+
+from mosart.compiled import compiled
 
 from .prior import Prior
 
 Float = NDArray[np.float64]
+Int = NDArray[np.int64]
 
-#: Unknowns up to which a factorisation is faster than conjugate gradients: measured, at 10⁴ it takes
-#: more than twice as long, samples included.
-DIRECT_UNKNOWNS = 3_000
+#: Numbers in the band of the factor up to which it is made: 250 megabytes, within seconds.
+LARGEST_BAND = 3.2e7
 
-#: Relative residual at which conjugate gradients stop: a tenth of a per cent of the step, far below σ.
-TOLERANCE = 1e-4
-SAMPLE_TOLERANCE = 1e-2  # of a posterior sample, whose own scatter is a hundred per cent
+#: Relative residual at which conjugate gradients stop: a ten-thousandth of the step, far below σ; and of
+#: a posterior sample, whose own scatter is a hundred per cent.
+TOLERANCE, SAMPLE_TOLERANCE = 1e-4, 1e-3
 MOST_ITERATIONS = 400
 
 
@@ -35,8 +39,8 @@ class Solver(Protocol):
         """Solve for one right-hand side (unknowns,)."""
         ...
 
-    def samples(self, number: int, rng: np.random.Generator) -> Float:
-        """Draw from the zero-mean posterior: (number, unknowns)."""
+    def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
+        """Draw from the zero-mean posterior, and the prior's white noise of each draw: (number, unknowns)."""
         ...
 
     def log_determinant(self) -> float | None:
@@ -44,8 +48,69 @@ class Solver(Protocol):
         ...
 
 
+def _draw(data: int, unknowns: int, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
+    """White noise of the data and of the prior, (data, number) and (unknowns, number)."""
+    return rng.standard_normal((data, number)), rng.standard_normal((unknowns, number))
+
+
+@compiled
+def _add_products(pointer: Int, index: Int, value: Float, place: Int, band: Float) -> None:
+    """Add ``JᵀJ`` of a sparse ``J`` to the lower band of a matrix whose unknowns are reordered."""
+    for r in range(len(pointer) - 1):
+        for p in range(pointer[r], pointer[r + 1]):
+            i = place[index[p]]
+            for q in range(pointer[r], pointer[r + 1]):
+                j = place[index[q]]
+                if j <= i and value[p] != 0.0 and value[q] != 0.0:  # a stored zero may lie beyond the band
+                    band[i - j, j] += value[p] * value[q]
+
+
+@compiled
+def _bandwidth(pointer: Int, index: Int, value: Float, place: Int) -> int:
+    """Furthest two unknowns of a row of ``J``, in their new order."""
+    widest = 0
+    for r in range(len(pointer) - 1):
+        low, high = len(place), -1
+        for p in range(pointer[r], pointer[r + 1]):
+            if value[p] != 0.0:
+                low, high = min(low, place[index[p]]), max(high, place[index[p]])
+        widest = max(widest, high - low)
+    return widest
+
+
+class Ordering:
+    """The unknowns of a node side by side, nodes along the axis that makes the band narrow.
+
+    Parameters
+    ----------
+    weighted : scipy.sparse.csr_array (data, unknowns)
+        ``√W J``.
+    priors : sequence of Prior
+        One for each block of unknowns, all on the same nodes.
+    """
+
+    def __init__(self, weighted: sp.csr_array, priors: Sequence[Prior]) -> None:
+        ny, nx = priors[0].envelope.shape
+        fields, node = len(priors), np.arange(ny * nx)
+        reach = [2 * fields * n for n in (nx, ny)]  # of KᵀK
+        found = []
+        for at, prior_reach in zip((node, (node % nx) * ny + node // nx), reach):
+            place = (at[None] * fields + np.arange(fields)[:, None]).ravel()
+            data_reach = _bandwidth(
+                weighted.indptr.astype(np.int64), weighted.indices.astype(np.int64), weighted.data, place
+            )
+            found.append((max(prior_reach, data_reach), place))
+        width, self.place = min(found, key=lambda f: f[0])
+        self.width: int = min(width, len(self.place) - 1)
+
+    @property
+    def band(self) -> int:
+        """Numbers in the band."""
+        return (self.width + 1) * len(self.place)
+
+
 class Direct:
-    """Sparse factorisation (SuperLU, symmetric mode).
+    """Banded Cholesky factorisation (LAPACK).
 
     Parameters
     ----------
@@ -53,29 +118,67 @@ class Direct:
         ``√W J``.
     priors : sequence of Prior
         One for each block of unknowns, in order.
+    ordering : Ordering, optional
+        Of the unknowns.
+
+    Raises
+    ------
+    scipy.linalg.LinAlgError
+        If the numbers are not finite.
     """
 
-    def __init__(self, weighted: sp.csr_array, priors: Sequence[Prior]) -> None:
-        self._weighted = weighted
-        self._factor = sp.block_diag([p.factor for p in priors], format="csr")
-        precision = (weighted.T @ weighted + self._factor.T @ self._factor).tocsc()
-        self._lu = splu(
-            precision, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    def __init__(
+        self, weighted: sp.csr_array, priors: Sequence[Prior], ordering: Ordering | None = None
+    ) -> None:
+        self._weighted, self._priors = weighted, list(priors)
+        order = Ordering(weighted, priors) if ordering is None else ordering
+        self._place = order.place
+        band = np.zeros((order.width + 1, len(order.place)), order="F")
+        offset = 0
+        for prior in priors:
+            precision = prior.field.precision
+            n = prior.envelope.size
+            place = order.place[offset : offset + n]
+            i, j = place[precision.row], place[precision.col]
+            low = i >= j
+            inverse = 1 / prior.envelope.ravel()
+            value = precision.data * inverse[precision.row] * inverse[precision.col]
+            band[(i - j)[low], j[low]] += value[low]
+            offset += n
+        _add_products(
+            weighted.indptr.astype(np.int64),
+            weighted.indices.astype(np.int64),
+            weighted.data,
+            order.place,
+            band,
         )
+        self._cholesky, info = dpbtrf(band, lower=1, overwrite_ab=1)
+        if info != 0:
+            raise LinAlgError("the normal equations are not positive definite")
+
+    def _solve(self, right: Float) -> Float:
+        ordered = np.empty_like(right, order="F")
+        ordered[self._place] = right
+        return np.asarray(dpbtrs(self._cholesky, ordered, lower=1, overwrite_b=1)[0][self._place])
 
     def solve(self, right: Float) -> Float:
         """Solve for one right-hand side."""
-        return np.asarray(self._lu.solve(right))
+        return self._solve(right[:, None])[:, 0]
 
-    def samples(self, number: int, rng: np.random.Generator) -> Float:
+    def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
         """Perturb and solve: the right-hand side is a draw with the precision as its covariance."""
-        right = self._weighted.T @ rng.standard_normal((self._weighted.shape[0], number))
-        right += self._factor.T @ rng.standard_normal((self._factor.shape[0], number))
-        return np.ascontiguousarray(self._lu.solve(np.asarray(right)).T)
+        data, prior = _draw(*self._weighted.shape, number, rng)
+        right = np.asarray(self._weighted.T @ data)
+        offset = 0
+        for p in self._priors:
+            n = p.envelope.size
+            right[offset : offset + n] += p.factor.T @ prior[offset : offset + n]
+            offset += n
+        return np.ascontiguousarray(self._solve(right).T), np.ascontiguousarray(prior.T)
 
     def log_determinant(self) -> float | None:
         """Of the precision."""
-        return float(np.log(np.abs(self._lu.U.diagonal())).sum())
+        return float(2 * np.log(self._cholesky[0]).sum())
 
 
 class Iterative:
@@ -101,47 +204,48 @@ class Iterative:
         self._ends = np.cumsum([0] + [p.envelope.size for p in self._priors])
 
     def _unwhiten(self, white: Float) -> Float:
+        """``B w`` of every column."""
         out = np.empty_like(white)
         for p, a, b in zip(self._priors, self._ends, self._ends[1:]):
-            out[a:b] = (p.envelope * p.field.colour(white[a:b].reshape(p.envelope.shape))).ravel()
+            out[a:b] = p.envelope.ravel()[:, None] * p.field.colour_columns(white[a:b])
         return out
 
     def _whiten_right(self, right: Float) -> Float:
+        """``Bᵀ g`` of every column."""
         out = np.empty_like(right)
         for p, a, b in zip(self._priors, self._ends, self._ends[1:]):
-            out[a:b] = p.field.colour(p.envelope * right[a:b].reshape(p.envelope.shape)).ravel()
+            out[a:b] = p.field.colour_columns(p.envelope.ravel()[:, None] * right[a:b])
         return out
 
     def _cg(self, b: Float, tolerance: float) -> Float:
+        """Conjugate gradients of every column, each with its own steps."""
         w = np.zeros_like(b)
         r = b.copy()
         p = r.copy()
-        rr = float(r @ r)
+        rr = np.einsum("ij,ij->j", r, r)
         stop = tolerance**2 * rr
         for _ in range(MOST_ITERATIONS):
-            if rr <= stop:
+            if (rr <= stop).all():
                 break
             q = p + self._whiten_right(self._transposed @ (self._weighted @ self._unwhiten(p)))
-            step = rr / float(p @ q)
+            step = rr / np.maximum(np.einsum("ij,ij->j", p, q), 1e-300)
             w += step * p
             r -= step * q
-            new = float(r @ r)
-            p = r + (new / rr) * p
+            new = np.einsum("ij,ij->j", r, r)
+            p = r + (new / np.maximum(rr, 1e-300)) * p
             rr = new
         return w
 
     def solve(self, right: Float) -> Float:
         """Solve for one right-hand side."""
-        return self._unwhiten(self._cg(self._whiten_right(right), TOLERANCE))
+        return self._unwhiten(self._cg(self._whiten_right(right[:, None]), TOLERANCE))[:, 0]
 
-    def samples(self, number: int, rng: np.random.Generator) -> Float:
+    def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
         """Perturb and solve, in the whitened unknowns."""
-        out = np.empty((number, int(self._ends[-1])))
-        for k in range(number):
-            noise = self._whiten_right(self._transposed @ rng.standard_normal(self._weighted.shape[0]))
-            noise += rng.standard_normal(len(noise))
-            out[k] = self._unwhiten(self._cg(noise, SAMPLE_TOLERANCE))
-        return out
+        data, prior = _draw(*self._weighted.shape, number, rng)
+        noise = self._whiten_right(self._transposed @ data) + prior
+        found = self._unwhiten(self._cg(noise, SAMPLE_TOLERANCE))
+        return np.ascontiguousarray(found.T), np.ascontiguousarray(prior.T)
 
     def log_determinant(self) -> float | None:
         """Not known."""
@@ -158,13 +262,16 @@ def make_solver(weighted: sp.csr_array, priors: Sequence[Prior], kind: str = "au
     priors : sequence of Prior
         One for each block of unknowns.
     kind : {"auto", "direct", "iterative"}
-        ``auto``: by the number of unknowns.
+        ``auto``: by the size of the band.
 
     Returns
     -------
     Solver
         Ready to solve.
     """
-    if kind == "direct" or (kind == "auto" and weighted.shape[1] <= DIRECT_UNKNOWNS):
-        return Direct(weighted, priors)
+    if kind == "iterative":
+        return Iterative(weighted, priors)
+    ordering = Ordering(weighted, priors)
+    if kind == "direct" or ordering.band <= LARGEST_BAND:
+        return Direct(weighted, priors, ordering)
     return Iterative(weighted, priors)
