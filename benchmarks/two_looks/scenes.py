@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from accuracy.scenes import DOME_SENSOR, Case, _change, _helens
 from numpy.typing import NDArray
 
+from accuracy.scenes import DOME_SENSOR, Case, _change, _helens
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture
 from mosart.simulate.sensors import SENSORS
@@ -22,8 +22,8 @@ FINAL_SEEDS = tuple(range(9200, 9205))
 
 START = dt.date(2019, 1, 8)
 REPEAT = dt.timedelta(days=11)
-#: The dome's change is cut off beyond this distance, over this width, metres: ground that stays must lie around
-#: it in every look, or its height hangs on nothing.
+#: The dome's change is cut off beyond this distance, over this width, metres: ground that stays must lie
+#: around it in every look, or its height hangs on nothing.
 DOME_RADIUS, DOME_RIM = 480.0, 100.0
 #: Change a day between the looks, share of the whole, where the ground grows.
 GROWTH = 0.01
@@ -145,7 +145,11 @@ def _ground(looks: Looks, seed: int) -> tuple[Terrain, Array, float]:
     if looks.shape == "helens":
         height, change = _helens(one, seed, x, y)
         change = change * np.clip((DOME_RADIUS - np.hypot(x, y)) / DOME_RIM, 0, 1)
-        return terrain.plus(height + fractal(shape, spacing, 0.8, 3.2, longest=80.0, seed=seed)), change, spacing
+        return (
+            terrain.plus(height + fractal(shape, spacing, 0.8, 3.2, longest=80.0, seed=seed)),
+            change,
+            spacing,
+        )
     r = np.hypot(x, 0.6 * y)
     cone = 88 * scale * np.exp(-((r / (240 * scale)) ** 2)) - 31 * scale * np.exp(-((r / (90 * scale)) ** 2))
     relief = fractal(shape, spacing, 3.0 * scale, 3.6, longest=1000 * scale, seed=seed)
@@ -174,7 +178,11 @@ def simulate_looks(looks: Looks, seed: int) -> list[Simulation]:
     rho = texture(shape, spacing, seed=seed + 1)
     largest = max(float(np.abs(change).max()), 1e-9)
     fresh = texture(shape, spacing, seed=seed + 2) if looks.new else None
-    share = np.clip((np.abs(change) - 0.6) / 0.8, 0, 1) if looks.new else np.clip(3 * np.abs(change) / largest, 0, 1)
+    share = (
+        np.clip((np.abs(change) - 0.6) / 0.8, 0, 1)
+        if looks.new
+        else np.clip(3 * np.abs(change) / largest, 0, 1)
+    )
     altered = (looks.new or looks.decibel != 0) and looks.shape != "none"
     made = []
     for k, view in enumerate(looks.views):
@@ -198,6 +206,7 @@ def simulate_looks(looks: Looks, seed: int) -> list[Simulation]:
                 seed=seed + 1000 * k,
             )
         )
+        made[-1].stack.dataset.attrs["dem_date"] = START.isoformat()  # one DEM for all looks
     return made
 
 

@@ -19,8 +19,6 @@ Float = NDArray[np.float64]
 DEGREE = 3
 #: Most pixels that the polynomial is fitted to.
 MOST_PIXELS = 40_000
-#: Fewest pixels with a position that say where a look lies.
-FEWEST_PIXELS = 30
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,9 @@ class Track:
         centre = float(r.mean()), float(g.mean())
         scale = max(float(np.ptp(r)) / 2, 1.0), max(float(np.ptp(g)) / 2, 1.0)
         terms = _terms((r - centre[0]) / scale[0], (g - centre[1]) / scale[1])
-        coefficients = np.linalg.lstsq(terms, np.stack([e, n], axis=-1), rcond=1e-9)[0]
+        coefficients: Float = np.linalg.lstsq(terms, np.stack([e, n], axis=-1), rcond=1e-9)[0].astype(
+            np.float64
+        )
         return cls(coefficients[:, 0], coefficients[:, 1], centre, scale)
 
     def positions(self, row: Float, x: Float) -> tuple[Float, Float]:
