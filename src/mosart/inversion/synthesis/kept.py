@@ -1,0 +1,93 @@
+"""Kept or new rock, tested on the ground: whether every look's epoch repeats its own old texture there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, minimum_filter
+
+from .ground import visibility
+from .mapped import MappedLook
+from .matching import on_points
+from .nodes import MapNodes
+
+Float = NDArray[np.float64]
+
+#: Standard deviation of a node's log ratio of the new image over the old texture: where the texture was
+#: kept (speckle and the model's errors), and where it is new (both textures').
+NOISE, FRESH = 0.12, 0.55
+#: Log odds of kept ground before the data speak: a false "kept" locks a wrong change in, a late one is
+#: harmless.
+ODDS = -4.0
+#: Window of the decision (Gaussian σ), and size of a cell that counts as one piece of evidence, metres.
+WINDOW, CELL = 36.0, 16.0
+#: Kept ground ends so many nodes (odd, across) before the window says: it has blurred the border.
+BORDER = 3
+#: Share of the points around a knot that must be seen alone.
+ALONE = 0.9
+#: Layover and shadow spoil this many rows and points around.
+SPOILT = (2.0, 4.0)
+
+
+def chance_kept(looks: Sequence[MappedLook], nodes: MapNodes, change: Float, gains: Sequence[Float]) -> Float:
+    """Chance that the old texture was kept, under a change.
+
+    Parameters
+    ----------
+    looks : sequence of MappedLook
+        On the nodes.
+    nodes : MapNodes
+        The map.
+    change : ndarray (y, x)
+        Metres: the present surface.
+    gains : sequence of ndarray (block row,)
+        Log gains of each look.
+
+    Returns
+    -------
+    ndarray (y, x)
+        0 to 1; small where no look sees the ground alone.
+    """
+    one, total = np.ones(nodes.shape), np.zeros(nodes.shape)
+    ratio = 1 / NOISE**2 - 1 / FRESH**2
+    for look, gain in zip(looks, gains):
+        x, weight = _log_ratio(look, look.with_kept(one).on_knots(change), gain)
+        llr = np.log(FRESH / NOISE) - 0.5 * np.minimum(x * x, 4 * FRESH**2) * ratio
+        total += (weight * llr).reshape(nodes.shape)
+    sigma = (WINDOW / nodes.spacing[0], WINDOW / nodes.spacing[1])
+    cells = np.pi * (WINDOW / CELL) ** 2
+    odds = ODDS + cells * gaussian_filter(total, sigma, mode="nearest")
+    chance = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+    return np.asarray(minimum_filter(chance, BORDER, mode="nearest"))
+
+
+def _log_ratio(look: MappedLook, change: Float, gain: Float) -> tuple[Float, Float]:
+    """Log ratio of the epoch over the old texture on the changed ground, and its weight, (node,)."""
+    scene, measured = look.scene, look.measured
+    out = scene.render(change)
+    assert out.by_brightness is not None
+    model = np.exp(gain)[:, None] * out.energy + measured.floor
+    q = (measured.energy / np.maximum(model, 1e-2 * np.median(model))).ravel()
+    usable = np.where(measured.share > 0.5, 1 - np.clip(out.folded + out.doubtful, 0, 1), 0.0).ravel()
+    alone = _alone(look, change)
+    above = look.to_knots.T @ (alone * (out.by_brightness.T @ (usable * q)))
+    below = look.to_knots.T @ (alone * (out.by_brightness.T @ usable))
+    usual = float(np.median(below[below > 0])) if (below > 0).any() else 1.0
+    x = np.log(np.clip(above / np.maximum(below, 1e-9 * usual), 0.05, 20.0))
+    return np.asarray(x), np.asarray(np.clip(2 * below / usual, 0.0, 1.0))
+
+
+def _alone(look: MappedLook, change: Float) -> Float:
+    """Knots whose ground is lit, shares its range with none and whose texture mends nothing, flat: 0 or 1."""
+    scene = look.scene
+    ground, rows = scene.ground, scene.block[0]
+    seen = visibility(ground, on_points(change, ground, rows))
+    bad = (seen.layover | seen.shadow | ~ground.known).astype(np.float64)
+    good = gaussian_filter(bad, SPOILT, mode="nearest") < 0.05
+    good[:, :-1] &= ~look.mends
+    first = np.arange(0, len(good), rows)
+    share = np.add.reduceat(good[:, :: ground.facets].astype(np.float64), first, axis=0)
+    number = np.add.reduceat(np.ones(len(good)), first)
+    return np.asarray(share / number[:, None] > ALONE, dtype=np.float64).ravel()

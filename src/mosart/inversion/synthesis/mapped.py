@@ -1,0 +1,242 @@
+"""Looks laid on one map: their scenes there, what their references disagree about, their common level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
+
+from .ground import visibility
+from .look import Look, Measured
+from .nodes import MapNodes
+from .noise import MAD
+from .reference import Epoch, Reference, full_sums
+from .reflectivity import smooth
+from .render import Scene
+from .sharedground import LocalFrame, Track, map_over
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+#: Blocks of comparison: rows and range pixels; and range pixels between two knots, half a block.
+BLOCK, KNOT_PIXELS = (4, 8), 4
+#: Spacing of the nodes, in sides of a square of a block's ground area: about one unknown a block and look.
+NODE_SIDES = 1.25
+#: Points and rows around layover, shadow and gaps of a reference whose texture mends the rendering.
+MENDED = (3, 9)
+#: The edge of a shadow depends on heights outside the image: blocks are left out where the reference is
+#: darker than this share of its median, by so many rows and pixels around; and whose share is larger.
+SHADOWED, SHADOW_MARGIN, SHADOW_SHARE = 0.12, (5, 15), 0.3
+#: Two references that differ on one ground by more than this many robust standard deviations, and by more
+#: than this natural logarithm, do not show the same: one of them has layover or shadow the DEM does not know.
+DISAGREE_ERRORS, DISAGREE_LEAST = 4.0, 0.3
+#: Slopes along the range (rise per metre away from the radar) on which the level is read.
+GENTLE = (-0.5, 0.3)
+#: Rows and facets at an image's edge that tell no level.
+EDGE_ROWS, EDGE_FACETS = 4, 10
+#: Fewest nodes that both looks see, for a common level.
+FEWEST_COMMON = 100
+
+
+@dataclass(frozen=True)
+class MappedLook:
+    """A look on the map.
+
+    Parameters
+    ----------
+    scene : Scene
+        Its ground and its own old reflectivity.
+    measured : Measured
+        Blocks of the epoch.
+    to_knots : scipy.sparse.csr_array (knots, nodes)
+        From the map's nodes to the scene's knots.
+    to_facets : scipy.sparse.csr_array (facets, nodes)
+        And to its facets.
+    mends : ndarray (azimuth, facet) bool
+        Facets whose texture mends what the DEM does not show: it stays whatever happened.
+    level : float
+        Log reflectivity of ground of median brightness, in this look's calibration.
+    """
+
+    scene: Scene
+    measured: Measured
+    to_knots: sp.csr_array
+    to_facets: sp.csr_array
+    mends: Bool
+    level: float = 0.0
+
+    @property
+    def texture(self) -> Float:
+        """Log reflectivity of the facets on the reference dates."""
+        return np.log(np.maximum(self.scene.reflectivity.astype(np.float64), 1e-12))
+
+    def with_kept(self, kept: Float) -> Look:
+        """Look at ground whose old texture was kept with some chance.
+
+        Parameters
+        ----------
+        kept : ndarray (y, x)
+            0: new rock, of the median reflectivity; 1: the old texture.
+
+        Returns
+        -------
+        Look
+            On the map's nodes.
+        """
+        share = (self.to_facets @ kept.ravel()).reshape(self.mends.shape)
+        share = np.where(self.mends, 1.0, share)
+        log = self.level + share * (self.texture - self.level)
+        scene = replace(self.scene, reflectivity=np.exp(log).astype(np.float32))
+        return Look(scene, self.measured, self.to_knots)
+
+    def node_means(self, facets: Float, use: Bool) -> tuple[Float, Float]:
+        """Mean over each node's facets, and their number, (node,)."""
+        number = np.asarray(self.to_facets.T @ use.ravel().astype(np.float64))
+        total = np.asarray(self.to_facets.T @ np.where(use, facets, 0.0).ravel())
+        return total / np.maximum(number, 1e-9), number
+
+
+def _measured(reference: Reference, epoch: Epoch, scene: Scene) -> Measured:
+    size = BLOCK[0] * BLOCK[1]
+    step = scene.ground.range_spacing
+    energy, share = full_sums(epoch.mean, BLOCK)
+    dark = smooth(reference.mean, (1.0, 1.5)) < SHADOWED * float(np.nanmedian(reference.mean))
+    dark = binary_dilation(binary_opening(dark, np.ones((3, 3), bool)), np.ones(SHADOW_MARGIN, bool))
+    shadowed, _ = full_sums(dark.astype(np.float64), BLOCK)
+    floor, _ = full_sums(np.full(epoch.mean.shape, reference.floor), BLOCK)
+    return Measured(
+        energy * step,
+        np.where(shadowed < SHADOW_SHARE * size, share, 0.0),
+        floor * step,
+        max(epoch.pixel_looks * epoch.dates * size, 0.5),
+        reference.looks(epoch.pixel_looks, BLOCK),
+    )
+
+
+def map_looks(
+    references: Sequence[Reference],
+    epochs: Sequence[Epoch],
+    lonlats: Sequence[tuple[Float, Float]],
+) -> tuple[list[MappedLook], MapNodes, LocalFrame]:
+    """Lay looks on one map and calibrate them to each other.
+
+    Parameters
+    ----------
+    references : sequence of Reference
+        Of each look.
+    epochs : sequence of Epoch
+        The new images of each.
+    lonlats : sequence of (ndarray, ndarray)
+        Longitude and latitude of the pixels of each, degrees; NaN where unknown.
+
+    Returns
+    -------
+    looks : list of MappedLook
+        With a common level where they see enough common ground.
+    nodes : MapNodes
+        Over all that any of them sees; y is north.
+    frame : LocalFrame
+        Of the nodes' coordinates.
+    """
+    frame = LocalFrame.of(*lonlats[0])
+    scenes, tracks = [], []
+    for reference, (longitude, latitude) in zip(references, lonlats):
+        old = reference.scene.ground
+        pixels = KNOT_PIXELS * old.range_spacing / float(np.median(old.sine)) / old.spacing
+        facets = max(1, round(pixels))
+        while (len(old.x) - 1) % facets:
+            facets -= 1
+        scenes.append(replace(reference.scene, ground=replace(old, facets=facets), block=BLOCK))
+        tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
+    knots = [track.of_knots(scene) for track, scene in zip(tracks, scenes)]
+    first = scenes[0].ground
+    width = BLOCK[1] * first.range_spacing / float(np.median(first.sine))
+    nodes = map_over(knots, NODE_SIDES * float(np.sqrt(width * BLOCK[0] * first.azimuth_spacing)))
+    looks = []
+    for scene, track, (east, north), reference, epoch in zip(scenes, tracks, knots, references, epochs):
+        e, n = track.of_points(scene)
+        seen = visibility(scene.ground)
+        bad = maximum_filter(seen.layover | seen.shadow | ~scene.ground.known, MENDED)
+        looks.append(
+            MappedLook(
+                scene,
+                _measured(reference, epoch, scene),
+                nodes.interpolation(north, east),
+                nodes.interpolation(0.5 * (n[:, 1:] + n[:, :-1]), 0.5 * (e[:, 1:] + e[:, :-1])),
+                bad[:, 1:] | bad[:, :-1],
+            )
+        )
+    return _without_contradictions(calibrate(looks), nodes), nodes, frame
+
+
+def calibrate(looks: Sequence[MappedLook]) -> list[MappedLook]:
+    """Give the looks a common level, read on gentle ground that they share.
+
+    Parameters
+    ----------
+    looks : sequence of MappedLook
+        On one map.
+
+    Returns
+    -------
+    list of MappedLook
+        Without enough common ground each keeps its own median.
+
+    Notes
+    -----
+    One per cent between two looks is a metre of height over 400 m.
+    """
+    means, numbers = [], []
+    for look in looks:
+        ground = look.scene.ground
+        slope = np.gradient(ground.height.astype(np.float64), ground.spacing, axis=1)
+        slope = gaussian_filter(slope, (1, 3))[:, 1:]
+        use = ~look.mends & (slope > GENTLE[0]) & (slope < GENTLE[1])
+        use[:EDGE_ROWS] = use[-EDGE_ROWS:] = False
+        use[:, :EDGE_FACETS] = use[:, -EDGE_FACETS:] = False
+        mean, number = look.node_means(np.exp(look.texture), use)
+        means.append(mean)
+        numbers.append(number)
+    common = np.logical_and.reduce(
+        [n > 0.5 * np.median(n[n > 0]) if (n > 0).any() else n > 0 for n in numbers]
+    )
+    if common.sum() < FEWEST_COMMON:
+        return [replace(look, level=float(np.median(look.texture[~look.mends]))) for look in looks]
+    log = np.log(np.array(means)[:, common])
+    middle = float(np.median(log.mean(axis=0)))
+    offsets = np.median(log - log.mean(axis=0), axis=1)
+    return [replace(look, level=middle + float(o)) for look, o in zip(looks, offsets)]
+
+
+def _without_contradictions(looks: list[MappedLook], nodes: MapNodes) -> list[MappedLook]:
+    """Doubt facets whose old reflectivity the other looks contradict: layover that the DEM does not know."""
+    logs = []
+    for look in looks:
+        mean, number = look.node_means(np.exp(look.texture), look.scene.doubt < 0.5)
+        few = number < 0.3 * np.median(number[number > 0])
+        log = np.where(few, np.nan, np.log(np.maximum(mean, 1e-12)) - look.level)
+        logs.append(log.reshape(nodes.shape))
+    seen = np.isfinite(logs)
+    filled = np.nan_to_num(np.array(logs))
+    out = []
+    for k, look in enumerate(looks):
+        others = np.delete(filled, k, axis=0).sum(axis=0)
+        count = np.delete(seen, k, axis=0).sum(axis=0)
+        others = others / np.maximum(count, 1)
+        both = seen[k] & (count > 0)
+        if not both.any():
+            out.append(look)
+            continue
+        weight = gaussian_filter(both.astype(np.float64), 1.0)
+        z = gaussian_filter(np.where(both, filled[k] - others, 0.0), 1.0) / np.maximum(weight, 0.1)
+        limit = max(DISAGREE_ERRORS * MAD * float(np.median(np.abs(z[both]))), DISAGREE_LEAST)
+        bad = both & (np.abs(z) > limit) & (np.abs(filled[k]) > np.abs(others))
+        bad = binary_dilation(bad)
+        facets = (look.to_facets @ bad.ravel().astype(np.float64)).reshape(look.mends.shape) > 0.3
+        doubt = np.maximum(look.scene.doubt, facets).astype(np.float32)
+        out.append(replace(look, scene=replace(look.scene, doubt=doubt), mends=look.mends | facets))
+    return out

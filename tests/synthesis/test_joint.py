@@ -1,0 +1,163 @@
+"""Two looks solved together, against simulated truth: new rock, calibration, gaps, unchanged ground."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mosart.inversion.synthesis.joint import Joint, fractal_factor, solve_jointly
+from mosart.inversion.synthesis.kept import chance_kept
+from mosart.inversion.synthesis.mapped import MappedLook, calibrate, map_looks
+from mosart.inversion.synthesis.nodes import MapNodes
+from mosart.inversion.synthesis.reference import learn_reference, read_epoch
+from mosart.inversion.synthesis.sharedground import LocalFrame
+from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
+from mosart.simulate.relief import fractal, replaced, texture
+
+SENSOR = Sensor("stripmap", 38.0, 1.8, 4.0, 1.0, -22.0, 0.031, 349.0, "1.8 m × 4 m")
+DATES = [dt.date(2020, 1, 1 + 3 * k) for k in range(8)]
+HEIGHT = 20.0
+
+
+@cache
+def _pair(height: float) -> tuple[Simulation, ...]:
+    """A dome of new rock, of the old brightness, seen from opposite sides, rows 24° from parallel."""
+    terrain = Terrain.flat(1000.0, 1000.0, 2.0)
+    x, y = np.meshgrid(terrain.x, terrain.y)
+    shape = terrain.heights.shape
+    terrain = terrain.plus(fractal(shape, 2.0, 4.0, 3.6, longest=600.0, seed=5))
+    change = height * np.exp(-((x / 140) ** 2 + (y / 115) ** 2))
+    old, new = (texture(shape, 2.0, seed=s) for s in (6, 7))
+    after = replaced(old, new, np.clip(np.abs(change) - 0.5, 0, 1)) if height else old
+    looks = []
+    for k, heading in enumerate((348.0, 192.0)):
+        changes = dict.fromkeys(DATES[:4]) | dict.fromkeys(DATES[4:], change)
+        looks.append(
+            simulate(
+                terrain,
+                changes,
+                SENSOR,
+                heading=heading,
+                shape=(140, 250),
+                reflectivity=old,
+                new_reflectivity=dict.fromkeys(DATES[4:], after) if height else None,
+                radiometry=Radiometry(gain=0.3),
+                seed=20 + k,
+            )
+        )
+    return tuple(looks)
+
+
+def _mapped(
+    simulations: tuple[Simulation, ...], factors: tuple[float, ...] = (1.0, 1.0), gap: bool = False
+) -> tuple[list[MappedLook], MapNodes, LocalFrame]:
+    references, epochs, lonlats = [], [], []
+    for simulation, factor in zip(simulations, factors):
+        data = simulation.stack.dataset
+        images = factor * np.asarray(data["amplitude"].values, float) ** 2
+        if gap:
+            images[4:, 60:80, 100:150] = np.nan
+        height = np.asarray(data["height"].values, float)
+        references.append(learn_reference(list(images[:4]), height, simulation.frame))
+        epochs.append(read_epoch(list(images[4:]), references[-1]))
+        lonlats.append((np.asarray(data["longitude"].values), np.asarray(data["latitude"].values)))
+    return map_looks(references, epochs, lonlats)
+
+
+def _errors(
+    joint: Joint, nodes: MapNodes, frame: LocalFrame, simulation: Simulation
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimate, σ and truth at the pixels that are seen, away from the edges."""
+    data = simulation.stack.dataset
+    east, north = frame.metres(np.asarray(data["longitude"].values), np.asarray(data["latitude"].values))
+    p = nodes.interpolation(north, east)
+    truth = np.asarray(simulation.truth["elevation_change"].values[-1], float)
+    seen = ~np.asarray(simulation.truth["hidden"].values).any(axis=0)
+    # both looks see the middle
+    seen &= np.hypot(east, north) < 190
+    shape = truth.shape
+    return (
+        (p @ joint.change.ravel()).reshape(shape)[seen],
+        (p @ joint.std.ravel()).reshape(shape)[seen],
+        truth[seen],
+    )
+
+
+@cache
+def _solved(height: float) -> tuple[Joint, MapNodes, LocalFrame, list[MappedLook]]:
+    looks, nodes, frame = _mapped(_pair(height))
+    return solve_jointly(looks, nodes), nodes, frame, looks
+
+
+def test_new_rock_is_measured_from_two_looks_in_both_grids() -> None:
+    joint, nodes, frame, _ = _solved(HEIGHT)
+    for simulation in _pair(HEIGHT):
+        estimate, std, truth = _errors(joint, nodes, frame, simulation)
+        zone = truth > 0.1 * HEIGHT
+        assert zone.sum() > 2000
+        error = (estimate - truth)[zone]
+        assert np.sqrt(np.mean(error**2)) < 0.12 * np.sqrt(np.mean(truth[zone] ** 2))
+        assert abs(error.sum() / truth[zone].sum()) < 0.06
+        assert np.mean(np.abs(error) < 1.645 * np.hypot(std[zone], 0.2)) > 0.7
+
+
+def test_one_look_alone_does_not_measure_it() -> None:
+    """What the second look is for: the same code with one of the two."""
+    joint, nodes, frame, looks = _solved(HEIGHT)
+    alone = solve_jointly(looks[:1], nodes, pyramid=((2, 2, 4), (1, 1, 4)))
+    simulation = _pair(HEIGHT)[0]
+    both, _, truth = _errors(joint, nodes, frame, simulation)
+    single, _, _ = _errors(alone, nodes, frame, simulation)
+    zone = truth > 0.1 * HEIGHT
+    assert np.sqrt(np.mean((single - truth)[zone] ** 2)) > 2 * np.sqrt(np.mean((both - truth)[zone] ** 2))
+
+
+def test_new_rock_is_told_from_kept_rock() -> None:
+    joint, nodes, frame, _ = _solved(HEIGHT)
+    simulation = _pair(HEIGHT)[0]
+    kept, _, truth = _errors(replace(joint, change=joint.kept), nodes, frame, simulation)
+    assert np.mean(kept[truth > 2.0] < 0.5) > 0.95
+
+
+def test_unchanged_ground_stays() -> None:
+    joint, nodes, frame, looks = _solved(0.0)
+    estimate, std, _ = _errors(joint, nodes, frame, _pair(0.0)[0])
+    assert np.sqrt(np.mean(estimate**2)) < 0.6
+    assert np.mean(np.abs(estimate) < 3 * np.hypot(std, 0.1)) > 0.99
+    nothing = [np.zeros(look.scene.blocks[0]) for look in looks]
+    kept = chance_kept(looks, nodes, np.zeros(nodes.shape), nothing)
+    at_centre, _, _ = _errors(replace(joint, change=kept), nodes, frame, _pair(0.0)[0])
+    assert np.mean(at_centre > 0.5) > 0.98
+
+
+def test_a_look_of_another_calibration_is_brought_to_the_level_of_the_other() -> None:
+    _, _, _, plain = _solved(HEIGHT)
+    looks, _, _ = _mapped(_pair(HEIGHT), (1.0, 4.0))
+    own = plain[1].level - plain[0].level  # each look's dates have random gains
+    assert abs(own) < 0.1
+    assert looks[1].level - looks[0].level - own == pytest.approx(np.log(4.0), abs=0.005)
+    again = calibrate(looks)
+    assert [look.level for look in again] == pytest.approx([look.level for look in looks], abs=0.02)
+
+
+def test_gaps_of_an_epoch_leave_finite_numbers_and_the_rest_alone() -> None:
+    looks, nodes, _ = _mapped(_pair(HEIGHT), gap=True)
+    joint = solve_jointly(looks, nodes, pyramid=((4, 4, 2), (2, 2, 2), (1, 1, 2)))
+    assert np.isfinite(joint.change).all()
+    assert (joint.std > 0).all()
+
+
+def test_new_rock_is_as_rough_as_its_prior_says() -> None:
+    """Neighbours of a field with the power FRACTAL / k² differ by half of FRACTAL in variance."""
+    nodes = MapNodes((40, 40), (10.0, 10.0))
+    factor = fractal_factor(nodes, np.zeros(nodes.shape))
+    covariance = np.linalg.inv((factor.T @ factor).toarray())
+    middle = 20 * 40 + 20
+    variance = (
+        covariance[middle, middle] + covariance[middle + 1, middle + 1] - 2 * covariance[middle, middle + 1]
+    )
+    assert variance == pytest.approx(0.125, rel=0.02)
