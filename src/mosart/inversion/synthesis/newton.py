@@ -76,7 +76,12 @@ def refine(
             if len(steps) > TRUSTED_STEPS:
                 new = replace(new, noise=learning.noise(equations, samples, state.noise))
             envelope, bright = learning.envelopes(
-                problem, new, samples, white, uniform=len(steps) <= uniform_steps
+                problem,
+                new,
+                samples,
+                white,
+                uniform=len(steps) <= uniform_steps,
+                coarse=(rows, ranges) != (1, 1),
             )
             state = replace(new, envelope=envelope, brightness_envelope=bright)
             if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit:
