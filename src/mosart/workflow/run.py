@@ -24,7 +24,7 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .fromslc import STACK, check_slc, make_stack
-from .log import Talk, dask_progress, recorded
+from .log import Advance, Talk, dask_progress, recorded
 from .products import draw_figures, write_exports, write_map, write_report, write_tables
 from .provenance import CITATION, hash_files, software_version
 
@@ -136,7 +136,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         provenance = _provenance(plan, hashes)
         # A small result is computed here, a large one while it is written.
         with talk.progress(f"inverting ({plan.config.method})") as advance, dask_progress(advance):
-            change = _invert(plan)
+            change = _invert(plan, advance)
         with talk.progress("writing the result") as advance:
             write_dataset(change.dataset.assign_attrs(provenance), stage / "radar.nc", progress=advance)
         stored = ElevationChange(open_dataset(stage / "radar.nc"))
@@ -162,7 +162,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
     return Outcome(folder.path, folder.products(), summary)
 
 
-def _invert(plan: Plan) -> ElevationChange:
+def _invert(plan: Plan, advance: Advance) -> ElevationChange:
     # Not mosart.invert: where the look is not known, it would look for it again, on the crop.
     options = Options(
         frame=plan.frame,
@@ -170,6 +170,7 @@ def _invert(plan: Plan) -> ElevationChange:
         weights=plan.weights,
         stable=plan.stable,
         stable_name=plan.config.stable or "given",
+        progress=advance,
     )
     return METHODS[plan.config.method](plan.stack, plan.reference, plan.entries, options)
 

@@ -13,7 +13,7 @@ from .costs import scoring
 from .ground import visibility
 from .look import Look, Measured
 from .matching import Matching, crop, on_points
-from .newton import FROM_START, refine
+from .newton import AGAIN, FROM_START, refine
 from .posterior import Solution
 from .prior import Matern
 from .problem import Problem, huber
@@ -177,10 +177,9 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     spread = np.zeros_like(solution.change)
     if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
         tried = {FIRST_RANGE: solution}
-        for nodes in RANGES:
-            if nodes not in tried:
-                p = problem(nodes)
-                tried[nodes] = refine(p, solution.state, ((1, 1, 4),), uniform_steps=0)
+        for nodes in sorted(set(RANGES) - {FIRST_RANGE}, reverse=True):
+            if max(tried, key=lambda n: tried[n].evidence) == FIRST_RANGE:
+                tried[nodes] = refine(problem(nodes), solution.state, AGAIN, uniform_steps=0)
         chosen = max(tried, key=lambda n: tried[n].evidence)
         best = tried[chosen]
         spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +98,25 @@ def measure_shift(image: Float, unit: Float) -> Shift:
     left_out = np.array([shift(np.setdiff1d(every, band)) for band in bands])
     std = float(np.sqrt((BANDS - 1) / BANDS * np.sum((left_out - left_out.mean()) ** 2)))
     return Shift(shift(every), max(std, 0.05))
+
+
+def pool_shifts(shifts: Sequence[Shift]) -> Shift:
+    """One shift for all parts of an image.
+
+    Parameters
+    ----------
+    shifts : sequence of Shift
+        Of the parts.
+
+    Returns
+    -------
+    Shift
+        Mean by the standard errors of those that are known, widened where they differ by more.
+    """
+    told = [s for s in shifts if np.isfinite(s.pixels) and s.std < KNOWN]
+    if not told:
+        return Shift(float("nan"), float("inf"))
+    value, weight = np.array([s.pixels for s in told]), np.array([s.std for s in told]) ** -2.0
+    mean = float((weight * value).sum() / weight.sum())
+    excess = float((weight * (value - mean) ** 2).sum()) / max(len(told) - 1, 1)
+    return Shift(mean, float(np.sqrt(max(1.0, excess) / weight.sum())))
