@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosart.errors import InputError
-from mosart.report.page.facts import extremes
-from mosart.report.page.layers import GAP, block_bits, block_means, draw_layers, nice
+from mosart.report.page.layers import GAP, draw_layers, nice
+from mosart.report.places import extremes
+from mosart.report.raster import block_bits, block_means
 
 
 def result(change: np.ndarray) -> xr.Dataset:
@@ -58,6 +59,39 @@ def test_block_means_keep_sums(block: int, rows: int, columns: int) -> None:
     mean, share = block_means(image, block)
     assert np.nansum(mean * share) * block**2 == pytest.approx(np.nansum(image), abs=1e-9)
     assert mean.shape == (-(-rows // block), -(-columns // block))
+
+
+def test_means_of_means_are_means() -> None:
+    """What is made smaller twice is as if it was made smaller once, gaps and edges included."""
+    rng = np.random.default_rng(5)
+    image = rng.normal(0, 5, (37, 53))
+    image[rng.random(image.shape) < 0.4] = np.nan
+    once = block_means(image, 6)
+    half, share = block_means(image, 2)
+    twice = block_means(half, 3, share)
+    np.testing.assert_allclose(twice[0], once[0])
+    np.testing.assert_allclose(twice[1], once[1])
+
+
+def test_every_number_is_read_once_however_small_the_page_must_be() -> None:
+    import dask.array as da
+
+    change = np.random.default_rng(2).normal(0, 5, (3, 200, 300)).astype(np.float32)
+    seen = np.zeros(change.shape, int)
+
+    def look(block: np.ndarray, block_info=None) -> np.ndarray:
+        if block_info:
+            seen[tuple(slice(*edges) for edges in block_info[0]["array-location"])] += 1
+        return block
+
+    lazy = da.from_array(change, chunks=(1, 50, 300)).map_blocks(
+        look, dtype=np.float32, meta=change[:0, :0, :0]
+    )
+    data = result(change)
+    data["elevation_change"] = (("date", "y", "x"), lazy)
+    drawn = draw_layers(data, "elevation_change", ("y", "x"), budget=20_000)
+    assert drawn.block >= 4
+    assert np.unique(seen).tolist() == [1]
 
 
 def test_bits_of_a_block_are_those_set_anywhere_in_it() -> None:

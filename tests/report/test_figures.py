@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import gc
 import os
 import subprocess
@@ -15,16 +16,30 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from PIL import Image
+from pyproj import CRS
 
 from mosart.change import ElevationChange
 from mosart.geocoding import geocode
 from mosart.masks import Flag
+from mosart.periods import Period
 from mosart.report import canvas, write_figures
-from mosart.report.maps import CHANGE_COLOURS, Panel, change_figures, change_limit
+from mosart.report.dates import (
+    CHANGE_COLOURS,
+    RESIDUAL_COLOURS,
+    Ground,
+    Panel,
+    amplitude_figures,
+    change_limit,
+    change_scale,
+    date_figures,
+)
+from mosart.report.maps import shade
+from mosart.report.profile import profile_figure, read_profiles
 from mosart.report.raster import reasons, shrink, shrink_bits
-from mosart.report.series import series_figures
+from mosart.report.series import series_figures, volume_figures
 from mosart.report.view import view_of
 from mosart.stack import Stack
 
@@ -107,11 +122,14 @@ def test_a_run_leaves_its_pictures(tmp_path: Path, lonlat: bool) -> None:
     mapped = geocode(change) if lonlat else None
     done: list[tuple[int, int]] = []
     paths = everything(change, stack, tmp_path, mapped=mapped, progress=lambda *a: done.append(a))
-    names = ["amplitude", "despeckling", "weights", "heights", "elevation_change", "time_series"]
-    assert [path.stem for path in paths] == names
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"{name}.png" for name in names)
-    assert done[-1][0] == done[-1][1] == 6
-    for path in paths:
+    names = ["amplitude", "despeckling", "weights", "heights", "elevation_change", "profile", "time_series"]
+    wanted = [f"{name}.{kind}" for name in names for kind in ("png", "pdf")]
+    assert [path.name for path in paths] == wanted
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(wanted)
+    assert done[-1][0] == done[-1][1] == 14
+    for path in paths[1::2]:
+        assert path.read_bytes().startswith(b"%PDF")
+    for path in paths[::2]:
         with Image.open(path) as image:
             assert image.format == "PNG"
             assert 250 < image.width < 1000
@@ -125,7 +143,7 @@ def test_a_run_leaves_its_pictures(tmp_path: Path, lonlat: bool) -> None:
 def test_one_row_one_date_and_many_dates(tmp_path: Path, dates: int, shape: tuple[int, int]) -> None:
     change, stack = result(dates, shape)
     paths = everything(change, stack, tmp_path, mapped=geocode(change))
-    pages = [path.name for path in paths if path.name.startswith("elevation_change")]
+    pages = [path.name for path in paths[::2] if path.name.startswith("elevation_change")]
     assert pages == (
         ["elevation_change.png"] if dates == 1 else ["elevation_change_01.png", "elevation_change_02.png"]
     )
@@ -138,7 +156,7 @@ def test_a_date_without_a_value_and_nothing_but_the_change(tmp_path: Path) -> No
     data["elevation_change_std"][1] = np.nan
     data = data.rename(elevation_change="elevation_change_slant")
     paths = write_figures(ElevationChange(data), tmp_path)
-    assert [path.name for path in paths] == ["elevation_change.png"]
+    assert [path.name for path in paths[::2]] == ["elevation_change.png", "profile.png"]
 
 
 def drawn(figure: Figure) -> list:
@@ -154,7 +172,7 @@ def test_all_dates_on_all_pages_have_one_scale_centred_on_zero() -> None:
     ]
     limit = change_limit(panels, {})
     assert 15 <= limit <= 20
-    figures = list(change_figures(panels, view, {}, limit, "t"))
+    figures = list(date_figures(panels, Ground(view), change_scale(limit), "t"))
     images = [image for figure in figures for image in drawn(figure)]
     assert len(figures) == 3
     assert len(images) == 30
@@ -244,6 +262,125 @@ def test_time_series_show_values_and_errors() -> None:
     assert len(list(series_figures(many, "elevation_change_m", "t"))) == 2
 
 
+def modelled(dates: int = 3) -> ElevationChange:
+    """A result with a standard error and a modelled amplitude for every pixel."""
+    change, _ = result(dates)
+    data = change.dataset.copy()
+    shape = data["elevation_change"].shape
+    data["elevation_change_std"] = (DIMS, np.full(shape, 0.4, np.float32))
+    data["measured_amplitude"] = (DIMS, np.full(shape, 2.0, np.float32))
+    data["modelled_amplitude"] = (DIMS, np.full(shape, 1.0, np.float32))
+    return ElevationChange(data)
+
+
+def test_what_a_method_gives_is_drawn_and_no_more(tmp_path: Path) -> None:
+    names = {path.stem for path in write_figures(modelled(), tmp_path)}
+    assert names == {"weights", "heights", "elevation_change", "standard_error", "profile", "amplitudes"}
+    fewer = modelled().dataset.drop_vars("modelled_amplitude")
+    assert {path.stem for path in write_figures(ElevationChange(fewer), tmp_path)} == names
+
+
+def test_residual_amplitudes_are_ratios_on_one_scale_centred_on_zero() -> None:
+    change = modelled(6)
+    panels = [
+        [
+            Panel(date, values, np.zeros(values.shape, np.int64))
+            for date, values in zip(change.dates, cube.values)
+        ]
+        for cube in (change.dataset["measured_amplitude"], change.dataset["modelled_amplitude"])
+    ]
+    figures = list(amplitude_figures(*panels, Ground(view_of(change.dataset)), "t"))
+    assert len(figures) == 2
+    images = [
+        image for figure in figures for axes in figure.axes for image in axes.images
+        if image.get_cmap().name == RESIDUAL_COLOURS
+    ]  # fmt: skip
+    assert len(images) == 6
+    low, high = images[0].get_clim()
+    assert low == -high
+    assert {image.get_clim() for image in images} == {(low, high)}
+    np.testing.assert_allclose(images[3].get_array(), 20 * np.log10(2.0))
+
+
+def test_relief_shows_through_the_change_and_hides_no_reason() -> None:
+    change = modelled(1)
+    view = view_of(change.dataset)
+    values = change.dataset["elevation_change"].values[0].astype(float)
+    height = 100 + 30 * np.sin(np.arange(60) / 3.0)[None] * np.ones((40, 1))
+    panel = Panel(change.dates[0], values, np.where(np.isnan(values), 4, 0))
+    (figure,) = date_figures([panel], Ground(view, {}, shade(height, view)), change_scale(10.0), "t")
+    veil = figure.axes[0].images[-1].get_array()
+    assert veil[..., 3][np.isnan(values)].max() == 0
+    assert np.ptp(veil[..., 3][np.isfinite(values)]) > 0.1
+    assert veil[..., 3].max() <= 0.45
+
+
+@pytest.mark.parametrize("on_map", [True, False])
+def test_profiles_cross_the_change_where_it_is(on_map: bool) -> None:
+    """A ramp that rises by 1 m a cell to the east and by 10 m a cell to the north, read along both lines."""
+    rows, columns = 40, 60
+    i, j = np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij")
+    values = (j - 10.0 * i)[None].astype(np.float32)
+    dims = ("date", "y", "x") if on_map else DIMS
+    data = xr.Dataset(
+        {
+            "elevation_change": (dims, values),
+            "elevation_change_std": (dims, np.full(values.shape, 0.5, np.float32)),
+            "mask": (dims, np.zeros(values.shape, np.uint8)),
+            "height": (dims[1:], np.full((rows, columns), 7.0)),
+        },
+        coords={"date": np.array(["2020-01-01"], "datetime64[ns]")},
+        attrs={"method": "t", "reference_dates": "20190101"},
+    )
+    if on_map:
+        data = data.assign_coords(x=500_000.0 + 2.0 * np.arange(columns), y=6e6 - 3.0 * np.arange(rows))
+        data["spatial_ref"] = ((), 0, {"crs_wkt": CRS.from_epsg(32603).to_wkt()})
+    profiles = read_profiles(ElevationChange(data), 0, (12, 30), view_of(data), None)
+    first, second = profiles
+    assert first.change[first.distance == 0] == values[0, 12, 30] == second.change[second.distance == 0]
+    east, north = np.gradient(first.change, first.distance), np.gradient(second.change, second.distance)
+    np.testing.assert_allclose(east, 0.5 if on_map else 1.0)
+    np.testing.assert_allclose(north, 10 / 3 if on_map else -10.0)
+    assert [p.unit for p in profiles] == (["m"] * 2 if on_map else ["pixel"] * 2)
+    np.testing.assert_array_equal(first.std, 0.5)
+    figure = profile_figure(profiles, change_dates(data)[0], "t")
+    band = figure.axes[2].collections[0].get_paths()[0].vertices
+    assert np.ptp(band[np.isclose(band[:, 0], 0.0)][:, 1]) == pytest.approx(
+        1.0
+    )  # one standard error either way
+
+
+def change_dates(data: xr.Dataset) -> tuple:
+    return ElevationChange(data).dates
+
+
+def test_volumes_and_activity_over_time() -> None:
+    table = pd.DataFrame(
+        {
+            "name": ["dome"] * 3,
+            "date": pd.to_datetime(["2019-01-15", "2019-02-15", "2019-03-15"]),
+            "net_m3": [0.0, 2.0e6, 5.0e6],
+            "net_std_m3": [0.0, 2.0e5, 1.0e6],
+        }
+    )
+    day = dt.date
+    spells = (((2, 1), (2, 10)), ((3, 1), None))
+    activity = [Period(day(2019, *a), None if b is None else day(2019, *b), "grows") for a, b in spells]
+    activity.append(Period(day(2001, 1, 1), day(2001, 2, 1)))  # before the curve begins
+    (figure,) = volume_figures(table, "t", activity)
+    axes = figure.axes[0]
+    assert "million" in axes.get_ylabel()
+    np.testing.assert_allclose(axes.containers[0].lines[0].get_ydata(), [0, 2, 5])
+    shaded = [patch.get_extents().transformed(axes.transData.inverted()) for patch in axes.patches]
+    left, right = axes.get_xlim()
+    assert [(box.x0, box.x1) for box in shaded] == [
+        pytest.approx((date2num(day(2019, 2, 1)), date2num(day(2019, 2, 11)))),
+        pytest.approx((date2num(day(2019, 3, 1)), right)),
+    ]
+    assert left < date2num(day(2019, 1, 15))
+    assert "grows" in {text.get_text() for text in axes.texts}
+
+
 def test_figures_leave_nothing_behind(tmp_path: Path) -> None:
     change, _ = result(1)
     data = change.dataset.drop_vars(["height", "weights", "elevation"])
@@ -279,4 +416,4 @@ assert dict(matplotlib.rcParams) == before
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("*.png"))) == 3
+    assert len(list(tmp_path.glob("*.png"))) == 4

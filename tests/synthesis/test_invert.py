@@ -11,7 +11,7 @@ from mosart.inversion.entries import Entry
 from mosart.inversion.method import Options
 from mosart.inversion.synthesis.invert import invert_synthesis
 from mosart.masks import Flag, withheld
-from mosart.simulate import Radiometry, Sensor, Terrain, simulate
+from mosart.simulate import DemError, Radiometry, Sensor, Terrain, simulate
 from mosart.simulate.relief import fractal, texture
 from mosart.stack import Stack
 
@@ -21,7 +21,7 @@ BEFORE, AFTER = tuple(DATES[:3]), tuple(DATES[3:])
 ENTRY = Entry(AFTER[-1], AFTER, BEFORE)
 
 
-def scene(size, *, look="right", seed=0, shape=(72, 200)):
+def scene(size, *, look="right", seed=0, shape=(72, 200), dem_error=None):
     terrain = Terrain.flat(950.0, 950.0, 1.5)
     x, y = terrain.x[None, :], terrain.y[:, None]
     r = np.hypot(x, y)
@@ -37,6 +37,7 @@ def scene(size, *, look="right", seed=0, shape=(72, 200)):
         look_direction=look,
         reflectivity=texture(terrain.heights.shape, 1.5, seed=seed + 1),
         radiometry=Radiometry(gain=0.4),
+        dem_error=dem_error,
         seed=seed,
     )
 
@@ -170,3 +171,14 @@ def test_reversed_rows_give_the_same_result(dome):
     difference = other["elevation_change"].values[::-1] - result["elevation_change"].values
     relative = difference / result["elevation_change_std"].values
     assert np.sqrt(np.nanmean(relative**2)) < 1 / 3
+
+
+def test_a_dem_that_is_tilted_and_shifted_is_put_where_the_image_shows_it():
+    wrong = DemError(offset=6.0, tilt_east=0.03, tilt_north=0.015, north=6.0)
+    simulation = scene(9.0, shape=(112, 280), dem_error=wrong)
+    result = run(simulation)
+    truth, seen, error, z = errors(simulation, result)
+    zone, still = seen & (truth > 0.9), seen & (truth < 0.09)
+    assert np.sqrt(np.mean(error[zone] ** 2)) < 0.3 * np.sqrt(np.mean(truth[zone] ** 2))
+    assert np.sqrt(np.mean(error[still] ** 2)) < 0.9
+    assert np.mean(np.abs(z[zone]) < 1.645) > 0.7

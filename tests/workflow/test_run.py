@@ -57,8 +57,15 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
     assert files(tmp_path) == {
         "config.yaml", "radar.nc", "elevation_change.nc", "mosart.log", "timeseries.csv", "volumes.csv",
         f"geotiff/elevation_change_{dates[-1]}.tif", f"geotiff/mask_{dates[-1]}.tif",
-        "figures/amplitude.png", "figures/despeckling.png", "figures/elevation_change.png",
-        "figures/heights.png", "figures/time_series.png", "report.html", "mosart.qgz", "bowser_rasters.json",
+        *(
+            f"figures/{name}.{kind}"
+            for name in (
+                "amplitude", "despeckling", "elevation_change", "heights", "profile", "amplitudes",
+                "time_series", "volumes",
+            )
+            for kind in ("png", "pdf")
+        ),
+        "report.html", "mosart.qgz", "bowser_rasters.json",
         f"geotiff/elevation_change_{dates[-1]}.qml", f"geotiff/mask_{dates[-1]}.qml",
         f"geotiff/measured_amplitude_{dates[-1]}.tif", f"geotiff/measured_amplitude_{dates[-1]}.qml",
         "mintpy/timeseries.h5", "mintpy/geometryGeo.h5",

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -58,20 +60,28 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, whole or not at all.
+    """Write a figure as PNG or PDF, whole or not at all.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
         Made by :func:`new_figure`.
     path : path-like
-        The file.
+        The file; its suffix says which. In a PDF letters and lines are vectors, and letters stay text.
     """
     canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
     with atomic_path(path) as temporary:
         # Not `savefig`, which draws everything once more to lay it out.
-        canvas.print_png(temporary, metadata={"Software": "MoSARt"})  # type: ignore[no-untyped-call]
+        if os.fspath(path).endswith(".pdf"):
+            figure.set_layout_engine("none")  # laid out already, when the PNG was drawn
+            with rc_context({"pdf.fonttype": 42}):
+                FigureCanvasPdf(figure).print_pdf(  # type: ignore[no-untyped-call]
+                    temporary, metadata={"Creator": "MoSARt", "Producer": None, "CreationDate": None}
+                )
+            figure.set_canvas(canvas)
+        else:
+            assert isinstance(canvas, FigureCanvasAgg)
+            canvas.print_png(temporary, metadata={"Software": "MoSARt"})  # type: ignore[no-untyped-call]
 
 
 def show(axes: Axes, image: Floats, view: View, **style: Any) -> Any:

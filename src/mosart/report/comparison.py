@@ -17,7 +17,7 @@ from mosart.errors import InputError
 from mosart.io.tables import write_table
 
 from .canvas import colour_bar, furnish, label, new_figure, save, show
-from .maps import CHANGE_COLOURS
+from .dates import CHANGE_COLOURS
 from .raster import shrink
 from .view import view_of
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,15 +16,18 @@ from mosart.change import ElevationChange
 from mosart.change.pieces import AreaMasks
 from mosart.errors import InputError
 from mosart.io.stream import Progress
+from mosart.periods import Period
 from mosart.stack import Stack
 
-from . import maps
+from . import dates, maps
 from .canvas import save
-from .maps import Panel
-from .raster import reasons, shrink, shrink_bits
+from .dates import Ground, Panel, Scale
+from .places import extremes
+from .profile import profile_figure, read_profiles
+from .raster import reasons, shrink, shrink_bits, steps
 from .series import PAGE as SERIES_PAGE
-from .series import series_figures
-from .view import view_of
+from .series import series_figures, volume_figures
+from .view import View, view_of
 
 #: Blocks a side of a picture that fills its page, and of one of several.
 LARGE, SMALL = 1400, 600
@@ -39,6 +43,9 @@ def write_figures(
     filtered: xr.DataArray | None = None,
     areas: AreaMasks | None = None,
     mapped: xr.Dataset | None = None,
+    series: pd.DataFrame | None = None,
+    volumes: pd.DataFrame | None = None,
+    activity: Sequence[Period] = (),
     look: float | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -59,6 +66,11 @@ def write_figures(
     mapped : xarray.Dataset, optional
         The change on the map (:func:`mosart.geocode`): the change is drawn there; without it, on
         the radar grid.
+    series, volumes : pandas.DataFrame, optional
+        Time series of the areas and points, and volumes of the areas, where they are computed already; the
+        time series are computed where `areas` are given without them.
+    activity : sequence of Period, optional
+        When something went on: shaded in the curves over time.
     look : float, optional
         Bearing the radar looks to, degrees clockwise from north, for the map.
     progress : callable, optional
@@ -67,20 +79,33 @@ def write_figures(
     Returns
     -------
     list of Path
-        ``amplitude.png``, ``despeckling.png``, ``weights.png``, ``heights.png``, ``elevation_change.png``
-        and ``time_series.png``, as far as there is something to draw; several pages are numbered.
-        Large images are averaged over blocks before they are drawn.
+        ``amplitude``, ``despeckling``, ``weights``, ``heights``, ``elevation_change``, ``standard_error``,
+        ``amplitudes``, ``profile``, ``time_series`` and ``volumes``, each as PNG and as PDF, as far as there
+        is something to draw; several pages are numbered. Large images are averaged over blocks before they
+        are drawn.
     """
     target = Path(folder)
     written: list[Path] = []
-    expected = 3 + -(-len(change.dates) // maps.PAGE)
+    pages = -(-len(change.dates) // dates.PAGE)
+    expected = 2 * (5 + 2 * pages)
     for name, figure in _figures(
-        change, stack=stack, filtered=filtered, areas=areas, mapped=mapped, look=look
+        change,
+        stack=stack,
+        filtered=filtered,
+        areas=areas,
+        mapped=mapped,
+        series=series,
+        volumes=volumes,
+        activity=activity,
+        look=look,
     ):
-        written.append(target / f"{name}.png")
-        save(figure, written[-1])
+        for suffix in ("png", "pdf"):
+            written.append(target / f"{name}.{suffix}")
+            save(figure, written[-1])
         if progress is not None:
             progress(len(written), max(expected, len(written)))
+    if progress is not None:
+        progress(len(written), len(written))
     return written
 
 
@@ -91,6 +116,9 @@ def _figures(
     filtered: xr.DataArray | None,
     areas: AreaMasks | None,
     mapped: xr.Dataset | None,
+    series: pd.DataFrame | None,
+    volumes: pd.DataFrame | None,
+    activity: Sequence[Period],
     look: float | None,
 ) -> Iterator[tuple[str, Figure]]:
     data = change.dataset
@@ -129,33 +157,115 @@ def _figures(
                 data["elevation"].isel(date=-1), SMALL
             )
         yield "heights", maps.heights_figure(heights, view, "Heights")
-    yield from _change_pages(change, areas, mapped, look)
+    shown = change if mapped is None else ElevationChange(mapped)
+    yield from _date_pages(change, shown, areas, view_of(shown.dataset, look))
+    yield from _amplitude_pages(change, areas, view)
     if areas is not None and len(areas.names) > 0:
-        table = change.time_series(areas)
-        pages = series_figures(table, f"{change.quantity}_m", f"Elevation change {_against(change)}")
+        table = change.time_series(areas) if series is None else series
+        pages = series_figures(
+            table, f"{change.quantity}_m", f"Elevation change {_against(change)}", activity
+        )
         yield from _numbered("time_series", pages, -(-len(areas.names) // SERIES_PAGE))
+    if volumes is not None and not volumes.empty:
+        pages = volume_figures(volumes, f"Volume {_against(change)}", activity)
+        yield from _numbered("volumes", pages, -(-volumes["name"].nunique() // SERIES_PAGE))
 
 
-def _change_pages(
-    change: ElevationChange, areas: AreaMasks | None, mapped: xr.Dataset | None, look: float | None
+def _date_pages(
+    change: ElevationChange, shown: ElevationChange, areas: AreaMasks | None, view: View
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw the change, on the map where there is one."""
-    data = change.dataset if mapped is None else mapped
+    """Draw the change and, where every cell has one, its standard error; and profiles across it."""
+    data = shown.dataset
     most = LARGE if len(change.dates) == 1 else SMALL
     panels = [panel_of(data, change, index, most) for index in range(len(change.dates))]
     masks = _area_masks(data, areas, most)
+    shade = maps.shade(shrink(data["height"], most), view) if "height" in data else None
+    ground = Ground(view, masks, shade)
     std = data["elevation_change_std"]
     least = 2.0 * float(np.nanmax(std.values, initial=0.0)) if std.dims == ("date",) else 0.0
-    limit = maps.change_limit(panels, masks, least)
+    limit = dates.change_limit(panels, masks, least)
     title = f"Elevation change {_against(change)}"
     if change.quantity == "elevation_change_slant":
         title += ", at the fixed slant-range pixel (the geometry of the look is not known)"
-    figures = maps.change_figures(panels, view_of(data, look), masks, limit, title)
-    yield from _numbered("elevation_change", figures, -(-len(panels) // maps.PAGE))
+    pages = -(-len(panels) // dates.PAGE)
+    figures = dates.date_figures(panels, ground, dates.change_scale(limit), title)
+    yield from _numbered("elevation_change", figures, pages)
+    if std.dims != ("date",):
+        errors = [_quantity(data, "elevation_change_std", panel, i, most) for i, panel in enumerate(panels)]
+        known = [e.values[np.isfinite(e.values)] for e in errors]
+        top = max((float(np.percentile(v, 98)) for v in known if v.size), default=1.0)
+        scale = Scale("cividis", 0.0, dates.round_up(max(top, 1e-3)), "standard error of the change (m)")
+        figures = dates.date_figures(errors, Ground(view, masks), scale, f"Standard error: {title}")
+        yield from _numbered("standard_error", figures, pages)
+    yield from _profile(shown, panels, ground, title)
+
+
+def _profile(
+    shown: ElevationChange, panels: Sequence[Panel], ground: Ground, title: str
+) -> Iterator[tuple[str, Figure]]:
+    """Draw profiles through the strongest change of the newest date that shows any."""
+    newest = next((i for i in range(len(panels) - 1, -1, -1) if np.isfinite(panels[i].values).any()), None)
+    if newest is None:
+        return
+    values = panels[newest].values
+    chosen = np.zeros(values.shape, bool)
+    for mask in ground.areas.values():
+        chosen |= mask.astype(bool)
+    if np.isfinite(values[chosen]).any():
+        values = np.where(chosen, values, np.nan)
+    else:
+        chosen[...] = False
+    high, low = extremes(values)
+    if not np.isfinite(high.value):
+        return
+    place = high if high.value > -low.value else low
+    sizes = shown.shape[1:]
+    block = steps(sizes, LARGE if len(panels) == 1 else SMALL)
+    cell = (
+        min(place.row * block[0] + block[0] // 2, sizes[0] - 1),
+        min(place.column * block[1] + block[1] // 2, sizes[1] - 1),
+    )
+    inside = None
+    if chosen.any():
+        inside = np.repeat(np.repeat(chosen, block[0], axis=0), block[1], axis=1)[: sizes[0], : sizes[1]]
+    profiles = read_profiles(shown, newest, cell, ground.view, inside)
+    if profiles:
+        yield (
+            "profile",
+            profile_figure(profiles, panels[newest].date, f"Profiles, {panels[newest].date}: {title}"),
+        )
+
+
+def _amplitude_pages(
+    change: ElevationChange, areas: AreaMasks | None, view: View
+) -> Iterator[tuple[str, Figure]]:
+    """Draw the amplitudes of every date, on the radar grid where they were measured."""
+    data = change.dataset
+    if "measured_amplitude" not in data:
+        return
+    most = SMALL
+    masks = _area_masks(data, areas, most)
+    empty = [Panel(date, np.empty((0, 0)), np.empty((0, 0), np.int64)) for date in change.dates]
+    measured = [_quantity(data, "measured_amplitude", panel, i, most) for i, panel in enumerate(empty)]
+    if "modelled_amplitude" in data:
+        modelled = [_quantity(data, "modelled_amplitude", panel, i, most) for i, panel in enumerate(empty)]
+        figures = dates.amplitude_figures(
+            measured, modelled, Ground(view, masks), "Amplitude: measured, modelled, and what is left over"
+        )
+        yield from _numbered("amplitudes", figures, -(-len(measured) // dates.TRIPLES))
+        return
+    panels = [dates.decibels(panel) for panel in measured]
+    figures = dates.date_figures(
+        panels,
+        Ground(view, masks),
+        dates.amplitude_scale(panels),
+        "Measured amplitude (this method models none)",
+    )
+    yield from _numbered("amplitudes", figures, -(-len(panels) // dates.PAGE))
 
 
 def panel_of(data: xr.Dataset, change: ElevationChange, index: int, most: int) -> Panel:
-    """Make the panel of one date.
+    """Make the panel of one date's change.
 
     Parameters
     ----------
@@ -172,13 +282,20 @@ def panel_of(data: xr.Dataset, change: ElevationChange, index: int, most: int) -
     -------
     Panel
     """
-    image = shrink(data[change.quantity].isel(date=index), most)
-    bits = shrink_bits(data["mask"].isel(date=index), most)
     std = data["elevation_change_std"]
     note = _sigma(float(std.values[index])) if std.dims == ("date",) else ""
     if change.dates[index] in change.reference_dates and len(change.reference_dates) == 1:
         note = "   (reference)"
-    return Panel(change.dates[index], image, np.where(np.isfinite(image), 0, reasons(bits)), note)
+    bits = shrink_bits(data["mask"].isel(date=index), most)
+    panel = Panel(change.dates[index], np.empty((0, 0)), reasons(bits), note)
+    return _quantity(data, change.quantity, panel, index, most)
+
+
+def _quantity(data: xr.Dataset, name: str, like: Panel, index: int, most: int) -> Panel:
+    """Make a panel of another quantity of a date."""
+    image = shrink(data[name].isel(date=index), most)
+    reason = like.reason if like.reason.shape == image.shape else reasons(np.zeros(image.shape, np.uint8))
+    return Panel(like.date, image, np.where(np.isfinite(image), 0, reason), like.note)
 
 
 def _sigma(std: float) -> str:

@@ -22,7 +22,7 @@ STAGING = ".mosart-run-"
 _FOREIGN = re.compile(
     r"config\.yaml|(radar|elevation_change)\.(nc|zarr)|timeseries\.csv|volumes\.csv|mosart\.log"
     r"|report\.html|mosart\.qgz|bowser_rasters\.json"
-    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[a-z_0-9]+\.png"
+    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[a-z_0-9]+\.(png|pdf)"
     r"|mintpy/(timeseries|timeseriesStd|timeseriesRadar|timeseriesStdRadar|geometryGeo|geometryRadar)\.h5"
 )
 

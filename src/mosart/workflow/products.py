@@ -22,6 +22,7 @@ from mosart.io.stream import Progress
 from mosart.io.tables import write_table
 from mosart.report import write_figures
 from mosart.report.page import write_page
+from mosart.report.page.facts import read_tables
 
 from .accuracy import expected_error
 from .check import Plan
@@ -143,6 +144,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
         amplitude = images.dataset["amplitude"]
         filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
     map_file = stage / "elevation_change.nc"
+    tables = read_tables(stage)
     with ExitStack() as opened, talk.progress("drawing figures") as advance:
         mapped = opened.enter_context(open_dataset(map_file)) if map_file.exists() else None
         write_figures(
@@ -152,6 +154,8 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             filtered=filtered,
             areas=plan.areas,
             mapped=mapped,
+            series=tables.series,
+            volumes=tables.volumes,
             look=_look_bearing(plan),
             progress=advance,
         )

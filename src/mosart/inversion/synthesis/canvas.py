@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,21 @@ BLOCK_BYTES = 16_000_000
 FLAG_WEIGHT = 0.25
 
 
+class _Folder:
+    """A temporary folder that goes with the last array in it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="mosart-tiles-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 class _File:
     """An array in a file, of which no more than what is asked for is in memory."""
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], owner: object) -> None:
-        self.path, self.shape, self.dtype, self.owner = path, shape, dtype, owner
+    def __init__(self, folder: _Folder, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.folder, self.path, self.shape, self.dtype = folder, folder.path / name, shape, dtype
         self.ndim = len(shape)
-        with path.open("wb") as file:
+        with self.path.open("wb") as file:
             file.truncate(int(np.prod(shape)) * dtype.itemsize)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -58,10 +68,8 @@ class Canvas:
         if size <= KEPT_BYTES:
             self._arrays = {name: np.zeros(shape, kind) for name, kind in kinds.items()}
         else:
-            folder = tempfile.TemporaryDirectory(prefix="mosart-tiles-")  # goes with the last array
-            self._arrays = {
-                name: _File(Path(folder.name) / name, shape, kind, folder) for name, kind in kinds.items()
-            }
+            folder = _Folder()
+            self._arrays = {name: _File(folder, name, shape, kind) for name, kind in kinds.items()}
 
     def add(self, entry: int, box: Box, images: Mapping[str, NDArray[Any]]) -> None:
         """Add the answer of one of the tiles whose weights add up to one.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from .agreement import dem_std
 from .costs import scoring
 from .ground import visibility
 from .look import Look, Measured
@@ -18,6 +19,7 @@ from .posterior import Solution
 from .prior import Matern
 from .problem import Problem, huber
 from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
+from .registration import rows_at
 from .render import Scene
 from .search import Start, find_start
 from .texture import Texture, regress_texture
@@ -184,7 +186,11 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         best = tried[chosen]
         spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
     unit = base.unit
-    std = np.sqrt(best.std**2 + spread**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2)
+    mismatch = reference.agreement.at_nodes(scene.ground, scene.block[0], scene.blocks[0])
+    dem = dem_std(best.change, spacing, reference.position_std, mismatch)
+    std = np.sqrt(
+        best.std**2 + spread**2 + dem**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2
+    )
     texture, unresolved = _new_rock(matching, scene, best, std, moved)
     return Result(best.change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
 
@@ -249,7 +255,7 @@ def _new_rock(
     return texture, lost
 
 
-def on_pixels(values: Float, scene: Scene, x: Float) -> Float:
+def on_pixels(values: Float, scene: Scene, x: Float, rows_later: float) -> Float:
     """Node values at the ground position of every pixel.
 
     Parameters
@@ -260,16 +266,15 @@ def on_pixels(values: Float, scene: Scene, x: Float) -> Float:
         Whose nodes they are.
     x : ndarray (azimuth, range)
         Ground range of the pixels, metres.
+    rows_later : float
+        Rows by which the image lies later than the pixels' ground.
 
     Returns
     -------
     ndarray (azimuth, range)
         NaN where `x` is.
     """
-    rows = np.clip((np.arange(len(x)) + 0.5) / scene.block[0] - 0.5, 0, len(values) - 1)
-    a = np.minimum(rows.astype(int), max(len(values) - 2, 0))
-    t = (rows - a)[:, None]
-    mixed = (1 - t) * values[a] + t * values[np.minimum(a + 1, len(values) - 1)]
+    mixed = rows_at(values, (np.arange(len(x)) + rows_later + 0.5) / scene.block[0] - 0.5)
     return np.array([np.interp(xi, scene.ground.knot_x, row) for xi, row in zip(x, mixed)])
 
 
@@ -306,11 +311,13 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
         Before anything is withheld.
     """
     scene, x = result.scene, reference.x
-    ground = scene.ground
+    ground, later = reference.dem_ground, reference.registration.rows
     fine = _fine(result.change, scene)
+    if later:
+        fine = rows_at(fine, np.arange(len(fine), dtype=np.float64) + later)
     seen = [visibility(ground), visibility(ground, fine)]
     slant, _ = ground.slant_and_across(fine)
-    surface = ground.height + fine
+    surface = ground.height - ground.raised + fine
     centre = (np.arange(ground.pixels) + 0.5) * ground.range_spacing
     elevation = np.empty(x.shape)
     layover, shadow = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
@@ -324,11 +331,11 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
             layover[j] |= v.layover[j, k] | v.layover[j, k + 1]
             shadow[j] |= v.shadow[j, k] | v.shadow[j, k + 1]
     elevation += reference_height
-    lost = on_pixels(result.unresolved.astype(np.float64), scene, x)
-    change = on_pixels(result.change, scene, x)
+    lost = on_pixels(result.unresolved.astype(np.float64), scene, x, later)
+    change = on_pixels(result.change, scene, x, later)
     return OnRadar(
         change,
-        on_pixels(result.std, scene, x),
+        on_pixels(result.std, scene, x, later),
         elevation - height,
         elevation,
         np.nan_to_num(lost) > 0.5,

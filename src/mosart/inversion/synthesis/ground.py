@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Ground:
         Of the image, metres (slant; along the flight).
     pixels : int
         Range pixels of the image.
+    raised : ndarray (point,) or (1,)
+        What the heights contain beyond the DEM's, to lie where the image shows them: a tilt, metres.
     """
 
     height: NDArray[np.float32]
@@ -60,6 +62,7 @@ class Ground:
     range_spacing: float
     azimuth_spacing: float
     pixels: int
+    raised: Float = field(default_factory=lambda: np.zeros(1))
 
     @property
     def spacing(self) -> float:
@@ -100,6 +103,14 @@ class Ground:
             slant -= self.cosine * change
             across += self.sine * change
         return slant, across
+
+    def covers(self) -> NDArray[np.bool_]:
+        """Pixels whose slant range lies between those of known ground, (azimuth, range)."""
+        slant, _ = self.slant_and_across()
+        near = np.where(self.known, slant, np.inf).min(axis=1) - self.range_spacing
+        far = np.where(self.known, slant, -np.inf).max(axis=1) + self.range_spacing
+        centre = (np.arange(self.pixels) + 0.5) * self.range_spacing
+        return np.asarray((centre > near[:, None]) & (centre < far[:, None]))
 
 
 def ground_from_radar(

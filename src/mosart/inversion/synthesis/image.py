@@ -150,4 +150,4 @@ def _parts(stack: Stack, bands: list[list[Box]], frame: LookFrame) -> Iterator[t
         read = Stack(stack.dataset[names].isel(azimuth=rows.slice).load())
         for box in band:
             part = read_part(read, slice(None), box.pixels.slice, frame)
-            yield box, part.moved(rows.start)
+            yield box, part.within(box.slices, stack.shape[1:])

@@ -51,8 +51,10 @@ class Part:
         Mask of every date; empty where the stack has none.
     height : ndarray (azimuth, range)
         DEM, metres; NaN in gaps.
-    first_row : int
-        Of the stack.
+    place : tuple of slice
+        Rows and pixels of the whole image.
+    whole : tuple of int
+        Rows and pixels of it.
     frame : LookFrame
         Geometry of the part's pixels.
     """
@@ -60,12 +62,13 @@ class Part:
     intensity: Mapping[Date, Float]
     flags: Mapping[Date, Bits]
     height: Float
-    first_row: int
+    place: tuple[slice, slice]
+    whole: tuple[int, int]
     frame: LookFrame
 
-    def moved(self, first_row: int) -> Part:
-        """Place the same part at a row of its stack."""
-        return replace(self, first_row=first_row)
+    def within(self, place: tuple[slice, slice], whole: tuple[int, int]) -> Part:
+        """Take the part as one of a larger image."""
+        return replace(self, place=place, whole=whole)
 
     def entry_flags(self, dates: tuple[Date, ...]) -> Bits:
         """Bits that any of some dates has; missing data only where all dates miss."""
@@ -108,7 +111,7 @@ def read_part(stack: Stack, rows: slice, pixels: slice, frame: LookFrame) -> Par
             amplitude = np.where((flags[date] & bad) != 0, np.nan, amplitude)
         intensity[date] = amplitude**2
     height = np.asarray(data["height"].values, dtype=np.float64)
-    return Part(intensity, flags, height, rows.start or 0, frame.crop(pixels))
+    return Part(intensity, flags, height, (rows, pixels), stack.shape[1:], frame.crop(pixels))
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,10 @@ def part_reference(part: Part, dates: tuple[Date, ...], known: Known | None) -> 
     Reference
         Of the part.
     """
+    scattering = None if known is None else known.scattering.get(dates)
+    if scattering is not None:
+        registration = scattering.registration.part(part.place, part.whole)
+        scattering = replace(scattering, registration=registration)
     water = (part.entry_flags(dates) & np.uint8(Flag.WATER)) != 0
     return learn_reference(
         [part.intensity[date] for date in dates],
@@ -221,13 +228,13 @@ def part_reference(part: Part, dates: tuple[Date, ...], known: Known | None) -> 
         part.frame,
         water,
         gained=None if known is None else _rows(known.reference[dates], part),
-        scattering=None if known is None else known.scattering.get(dates),
+        scattering=scattering,
     )
 
 
 def _rows(gained: Gained, part: Part) -> Gained:
     """Gains of a part's rows."""
-    first = part.first_row // READING_BLOCK[0]
+    first = (part.place[0].start or 0) // READING_BLOCK[0]
     number = -(-len(part.height) // READING_BLOCK[0])
     return Gained(tuple(g[first : first + number] for g in gained.gains), gained.pixel_looks)
 
@@ -254,6 +261,7 @@ def _answer(result: Result, reference: Reference, part: Part, flags: Bits) -> An
     scene, solution = result.scene, result.solution
     fit = solution.looks[0]
     rows, pixels = height.shape
+    later = reference.registration.rows
 
     def blocks(values: Float) -> Float:
         full = np.repeat(np.repeat(values, scene.block[0], axis=0), scene.block[1], axis=1)
@@ -266,8 +274,8 @@ def _answer(result: Result, reference: Reference, part: Part, flags: Bits) -> An
         "elevation_change_std": radar.std,
         "elevation_change_slant": radar.slant_change,
         "elevation": radar.elevation,
-        "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x),
-        "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x),
+        "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x, later),
+        "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x, later),
         "measured_amplitude": blocks(np.sqrt(result.measured.energy / area)),
         "modelled_amplitude": blocks(np.sqrt(model / area)),
         "residual": blocks(fit.residual),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,13 @@ from scipy.ndimage import binary_erosion
 
 from mosart.geometry.frame import LookFrame
 
+from .agreement import Agreement, compare
 from .gains import date_gain
 from .ground import Ground, ground_from_radar
 from .law import Law, estimate_law
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
-from .registration import Shift, measure_shift
+from .registration import Registration, detail, register
 from .render import Scene, azimuth_slope_term, block_sums
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ UNLIT = 0.1
 SHADOW_EDGE, FEWEST_SHADOW = 2, 60
 #: Share of an intensity that is signal at least, when the noise floor is taken off.
 LEAST_SIGNAL = 0.05
+#: Share of a pixel's energy from doubted ground beyond which it is not compared with the DEM.
+DOUBTED = 0.5
 #: Fewest looks of a block that are believed.
 LEAST_LOOKS = 1.0
 
@@ -75,8 +78,14 @@ class Reference:
         Mean intensity, gains removed.
     floor : float
         Intensity that the receiver's noise adds.
-    shift : Shift
+    registration : Registration
         Of the image against the DEM; taken out where it is believed.
+    agreement : Agreement
+        What the image says of the DEM.
+    dem_ground : Ground
+        The ground of ``scene`` on the rows of the DEM, which are the result's.
+    covered : ndarray (azimuth, range) bool
+        Pixels that show ground which the DEM knows; the others are not compared.
     """
 
     scene: Scene
@@ -91,12 +100,25 @@ class Reference:
     dates: int
     mean: Float
     floor: float
-    shift: Shift
+    registration: Registration
+    agreement: Agreement
+    dem_ground: Ground
+    covered: NDArray[np.bool_]
+
+    @property
+    def position_std(self) -> tuple[float, float]:
+        """By how much the DEM misplaces pixels on the ground, metres along azimuth and range."""
+        g, seen = self.scene.ground, self.registration
+        sine, cosine = float(np.median(g.sine)), float(np.median(g.cosine))
+        heights = self.agreement.height_noise if np.isfinite(self.agreement.height_noise) else 0.0
+        along = seen.range_std * g.range_spacing / sine if seen.believed else 0.0
+        rows = seen.row_std * g.azimuth_spacing if seen.rows_believed else 0.0
+        return rows, float(np.hypot(heights * cosine / sine, along))
 
     @property
     def scattering(self) -> Scattering:
         """What a larger image would take over."""
-        return Scattering(self.law, self.kernel, self.floor, self.shift)
+        return Scattering(self.law, self.kernel, self.floor, self.registration)
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -244,14 +266,14 @@ class Scattering:
         Of the reflectivity, σ in rows and pixels.
     floor : float
         Intensity that the receiver's noise adds.
-    shift : Shift
-        Of the image against the DEM.
+    registration : Registration
+        Of the image against the DEM, of this part (:meth:`Registration.part`).
     """
 
     law: Law
     kernel: tuple[float, float]
     floor: float
-    shift: Shift
+    registration: Registration
 
     @property
     def block(self) -> tuple[int, int]:
@@ -298,33 +320,37 @@ def learn_reference(
         gained = read_gains([reading_sums(image) for image in images])
     balanced = [mean_intensity([i], [g]) for i, g in zip(images, gained.gains)]
     mean = mean_intensity(images, gained.gains)
-    if scattering is None:
-        ground, shift = _moved_to_image(mean, ground)
-        law = estimate_law(mean, ground, READING_BLOCK)
-    else:
-        law, shift = scattering.law, scattering.shift
-        ground = _move(ground, shift) if shift.believed else ground
+    registration = _registration(mean, ground, water) if scattering is None else scattering.registration
+    ground = registration.move(ground)
+    covered = ground.covers()
+    mean = np.where(covered, mean, np.nan)
+    law = estimate_law(mean, ground, READING_BLOCK) if scattering is None else scattering.law
     doubt = _doubt(ground, mean, water)
     one = np.ones(doubt.shape, np.float32)
     cross = azimuth_slope_term(ground)
     pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt)
-    unit = pixels.render(np.zeros(pixels.knots), derivatives=False).energy / frame.range_spacing
+    rendered = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    unit = rendered.energy / frame.range_spacing
+    agreement = _agreement(mean, unit, rendered.doubtful, ground)
     if scattering is None:
         floor = noise_floor(mean, unit)
         kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
-        scattering = Scattering(law, kernel, floor, shift)
+        scattering = Scattering(law, kernel, floor, registration)
     floor, kernel, block = scattering.floor, scattering.kernel, scattering.block
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
-        ground, _ = ground_from_radar(height, frame, knot_pixels=nodes)
-        if shift.believed:
-            ground = _move(ground, shift)
+        ground = registration.move(ground_from_radar(height, frame, knot_pixels=nodes)[0])
         doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
     scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
-    search, _ = ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)
-    if shift.believed:
-        search = _move(search, shift)
+    search = registration.move(
+        ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)[0]
+    )
+    dem_ground = ground
+    if registration.rows_believed:
+        dem_ground = registration.move(
+            ground_from_radar(height, frame, knot_pixels=nodes)[0], along_azimuth=False
+        )
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
@@ -345,7 +371,10 @@ def learn_reference(
         len(images),
         mean,
         floor,
-        shift,
+        registration,
+        agreement,
+        dem_ground,
+        covered,
     )
 
 
@@ -359,27 +388,23 @@ def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDAr
     return doubt.astype(np.float32)
 
 
-def _move(ground: Ground, shift: Shift) -> Ground:
-    """Put the ground where the image shows it."""
-    return replace(ground, offset=ground.offset + shift.pixels * ground.range_spacing)
-
-
-def _moved_to_image(mean: Float, ground: Ground) -> tuple[Ground, Shift]:
-    """Measure the shift between DEM and image, and take it out where it is believed."""
+def _registration(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Registration:
+    """Measure where the image lies against the DEM."""
     one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
-    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), 0 * one)
-    shift = measure_shift(mean, pixels.render(np.zeros(pixels.knots), derivatives=False).energy)
-    if not shift.believed:
-        return ground, shift
-    step = ground.range_spacing
-    logger.warning(
-        "the image lies %.2f ± %.2f m of slant range beyond where the DEM puts it, as if the DEM were "
-        "%.1f m too high or shifted along the range: taken out",
-        shift.pixels * step,
-        shift.std * step,
-        shift.pixels * step / float(np.median(ground.cosine)),
-    )
-    return _move(ground, shift), shift
+    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), _doubt(ground, mean, water))
+    out = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    valid = np.isfinite(mean) & (out.doubtful < DOUBTED)
+    return register(detail(mean, valid), detail(out.energy, valid), valid)
+
+
+def _agreement(mean: Float, unit: Float, doubtful: Float, ground: Ground) -> Agreement:
+    """Compare the shading of the image with that of the DEM where it lies now."""
+    valid = np.isfinite(mean) & (doubtful < DOUBTED)
+    sine, cosine = float(np.median(ground.sine)), float(np.median(ground.cosine))
+    pixel = ground.range_spacing / sine
+    # log brightness dp/dr answers to a slope by s/c + c/s
+    per_log = pixel / (sine / cosine + cosine / sine)
+    return compare(detail(mean, valid), detail(unit, valid), valid, per_log)
 
 
 def noise_floor(mean: Float, unit: Float) -> float:
@@ -398,7 +423,7 @@ def noise_floor(mean: Float, unit: Float) -> float:
         Intensity; 0 where there is too little shadow to tell, which then does not matter.
     """
     inside = unit < 1e-3 * float(np.median(unit))
-    inside = binary_erosion(inside, iterations=SHADOW_EDGE) & np.isfinite(mean)
+    inside = binary_erosion(inside & np.isfinite(mean), iterations=SHADOW_EDGE)
     inside[:, : 2 * SHADOW_EDGE] = inside[:, -2 * SHADOW_EDGE :] = False  # ground beyond the image
     if inside.sum() < FEWEST_SHADOW:
         return 0.0
@@ -444,4 +469,5 @@ def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | N
     if gained is None:
         base = np.where(reference.sums > 0, reference.sums, np.nan)
         gained = read_epoch_gains([reading_sums(image) for image in images], base, reference.pixel_looks)
-    return Epoch(mean_intensity(images, gained.gains), gained.pixel_looks, len(images))
+    mean = np.where(reference.covered, mean_intensity(images, gained.gains), np.nan)
+    return Epoch(mean, gained.pixel_looks, len(images))

@@ -24,7 +24,7 @@ from .reference import (
     reading_sums,
 )
 from .reflectivity import KERNELS
-from .registration import pool_shifts
+from .registration import pool_registrations
 from .tiles import ALIGNED
 from .working import in_order
 
@@ -154,14 +154,17 @@ def learn_scattering(
     def learn(part: Part) -> list[Reference]:
         return [part_reference(part, dates, gains) for dates in gains.reference]
 
-    parts = (read_part(stack, *place, frame) for place in sample_places(stack.shape[1:]))
+    parts = [read_part(stack, *place, frame) for place in sample_places(stack.shape[1:])]
+    parts = [part for part in parts if _seen(part)]
     found = []
-    for done, sample in enumerate(in_order(learn, (p for p in parts if _seen(p)), threads), start=1):
+    for done, sample in enumerate(in_order(learn, parts, threads), start=1):
         found.append([reference.scattering for reference in sample])
         told(done)
     pixel = frame.range_spacing / float(np.median(np.sin(frame.theta)))
-    each = list(gains.reference) if found else []
-    scattering = {dates: pool([sample[k] for sample in found], pixel) for k, dates in enumerate(each)}
+    places = [part.place for part in parts]
+    scattering = {}
+    for k, dates in enumerate(gains.reference if found else []):
+        scattering[dates] = pool([sample[k] for sample in found], places, stack.shape[1:], pixel)
     return Known(gains.reference, gains.epoch, scattering)
 
 
@@ -173,20 +176,29 @@ def _seen(part: Part) -> bool:
     return bool(good.mean() >= LEAST_SEEN)
 
 
-def pool(samples: Sequence[Scattering], pixel: float) -> Scattering:
+def pool(
+    samples: Sequence[Scattering],
+    places: Sequence[tuple[slice, slice]],
+    shape: tuple[int, int],
+    pixel: float,
+) -> Scattering:
     """Pool what samples of one image say.
 
     Parameters
     ----------
     samples : sequence of Scattering
         One or more.
+    places : sequence of tuple of slice
+        Rows and pixels of each.
+    shape : tuple of int
+        Of the image.
     pixel : float
         A range pixel on the ground, metres.
 
     Returns
     -------
     Scattering
-        The law and the shift by their standard errors; the kernel and the floor by medians, the floor
+        The law and the registration by their standard errors; the kernel and the floor by medians, the floor
         where there is shadow to tell it.
     """
     kernels = sorted(KERNELS.index(s.kernel) for s in samples)
@@ -195,5 +207,5 @@ def pool(samples: Sequence[Scattering], pixel: float) -> Scattering:
         pool_laws([s.law for s in samples], pixel),
         KERNELS[kernels[(len(kernels) - 1) // 2]],
         float(np.median(floors)) if floors else 0.0,
-        pool_shifts([s.shift for s in samples]),
+        pool_registrations([s.registration for s in samples], places, shape),
     )

@@ -27,7 +27,9 @@ from mosart.io.atomic import atomic_path
 from mosart.io.netcdf import open_dataset
 from mosart.masks import Flag
 from mosart.report.canvas import REASONS
-from mosart.report.maps import CHANGE_COLOURS
+from mosart.report.dates import CHANGE_COLOURS
+from mosart.report.places import WINDOW, Extreme, extremes
+from mosart.report.raster import block_means
 
 from . import facts, grid, layers
 
@@ -150,7 +152,7 @@ def render(
     drawn = layers.draw_layers(data, shown.quantity, shown.dims, least=least, focus=focus, budget=budget)
     frame = grid.frame_of(data, drawn.block, drawn.shape, look)
     newest = _newest(shown, entries)
-    high, low = facts.extremes(layers.block_means(data[shown.quantity].isel(date=newest), drawn.block)[0])
+    high, low = extremes(block_means(data[shown.quantity].isel(date=newest), drawn.block)[0])
     meta = _meta(shown, drawn, frame, entries)
     if frame.kind == "map" and shown.quantity == "elevation_change":
         meta["correlations"] = grid.correlations(counted if counted.has_lonlat else shown, data, areas)
@@ -213,12 +215,12 @@ def _against(change: ElevationChange) -> str:
 
 def _length(step: float, frame: grid.Frame, axis: int) -> str:
     if frame.kind == "radar":
-        return f"{facts.WINDOW * step:g} px"
+        return f"{WINDOW * step:g} px"
     metres = frame.view.metres[axis] if frame.geographic else 1.0
-    return f"{facts.WINDOW * step * metres:.3g} m"
+    return f"{WINDOW * step * metres:.3g} m"
 
 
-def _place(extreme: facts.Extreme, frame: grid.Frame) -> str:
+def _place(extreme: Extreme, frame: grid.Frame) -> str:
     """Name the place of an extreme in coordinates that people use."""
     x = frame.x[0] + extreme.column * frame.x[1]
     y = frame.y[0] + extreme.row * frame.y[1]

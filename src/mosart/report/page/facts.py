@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from mosart.change import ElevationChange
 from mosart.masks import WITHHELD, Flag
@@ -21,8 +20,6 @@ from mosart.report.raster import reasons
 
 Floats = NDArray[np.float64]
 
-#: Side of the window that the strongest change is the mean of, cells of the page's map.
-WINDOW = 9
 #: A change this many standard errors from zero is called one.
 SURE = 2.0
 #: Pixels read at a time.
@@ -65,23 +62,6 @@ class Entry:
     hidden: dict[str, float]
     clipped: float
     note: str
-
-
-@dataclass(frozen=True)
-class Extreme:
-    """The strongest mean of a window of one date.
-
-    Parameters
-    ----------
-    value : float
-        Metres; NaN where no window is seen by half.
-    row, column : int
-        Cell of the page's map in its middle.
-    """
-
-    value: float
-    row: int
-    column: int
 
 
 @dataclass(frozen=True)
@@ -186,22 +166,18 @@ def entries_of(change: ElevationChange) -> list[Entry]:
 
 
 def _count(data: xr.Dataset, change: ElevationChange, index: int) -> tuple[int, dict[Flag, int], int]:
-    seen, clipped = 0, 0
-    counts = dict.fromkeys(_WORDS, 0)
-    rows = max(1, _READ // max(1, data.sizes[change.dims[1]]))
-    for start in range(0, data.sizes[change.dims[0]], rows):
-        part = data[[change.quantity, "mask"]].isel(
-            {"date": index, change.dims[0]: slice(start, start + rows)}
-        )
-        part = part.load()
-        finite = np.isfinite(part[change.quantity].values)
-        mask = part["mask"].values
-        seen += int(finite.sum())
-        clipped += int((finite & ((mask & int(Flag.CLIPPED)) != 0)).sum())
-        why = reasons(np.where(mask & int(WITHHELD), mask, int(Flag.NODATA)).astype(np.uint8))[~finite]
-        for flag in counts:
-            counts[flag] += int((why == int(flag)).sum())
-    return seen, counts, clipped
+    """Count pixels by the mask alone: there is a value where no bit withholds it."""
+    mask = data["mask"].isel(date=index).transpose(*change.dims)
+    counts = np.zeros(256, np.int64)
+    rows = max(1, _READ // max(1, mask.sizes[change.dims[1]]))
+    for start in range(0, mask.sizes[change.dims[0]], rows):
+        counts += np.bincount(np.asarray(mask[start : start + rows]).ravel(), minlength=256)
+    bits = np.arange(256)
+    withheld = (bits & int(WITHHELD)) != 0
+    clipped = int(counts[~withheld & ((bits & int(Flag.CLIPPED)) != 0)].sum())
+    why = reasons(bits.astype(np.uint8))
+    hidden = {flag: int(counts[withheld & (why == int(flag))].sum()) for flag in _WORDS}
+    return int(counts[~withheld].sum()), hidden, clipped
 
 
 def _note(images: str, change: ElevationChange, seen: int, counts: dict[Flag, int]) -> str:
@@ -220,33 +196,6 @@ def _note(images: str, change: ElevationChange, seen: int, counts: dict[Flag, in
 def _dashed(name: str) -> str:
     name = name.strip()
     return f"{name[:4]}-{name[4:6]}-{name[6:]}" if len(name) == 8 and name.isdigit() else name
-
-
-def extremes(image: Floats) -> tuple[Extreme, Extreme]:
-    """Find where the ground rose and sank most.
-
-    Parameters
-    ----------
-    image : ndarray, (rows, columns)
-        Change, metres, NaN in gaps.
-
-    Returns
-    -------
-    highest, lowest : Extreme
-        Means of a window of a few cells that are seen at least by half: single cells are noise.
-    """
-    side = tuple(max(1, min(WINDOW, size)) for size in image.shape)
-    finite = np.isfinite(image)
-    total = ndimage.uniform_filter(np.where(finite, image, 0.0), side, mode="constant")
-    share = ndimage.uniform_filter(finite.astype(np.float64), side, mode="constant")
-    mean = np.where((share >= 0.5 - 1e-9) & finite, total / np.maximum(share, 1e-9), np.nan)
-    if not np.isfinite(mean).any():
-        return Extreme(math.nan, 0, 0), Extreme(math.nan, 0, 0)
-    found = []
-    for index in (np.nanargmax(mean), np.nanargmin(mean)):
-        row, column = np.unravel_index(index, mean.shape)
-        found.append(Extreme(float(mean[row, column]), int(row), int(column)))
-    return found[0], found[1]
 
 
 def statements(series: pd.DataFrame | None, against: str) -> list[Statement]:

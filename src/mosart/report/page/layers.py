@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mosart.errors import InputError
+from mosart.report.raster import block_bits, block_means
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +27,6 @@ NUMBERS = 12_000_000
 STEP = 0.01
 #: Stands for no value.
 GAP = -32768
-#: Cells read at a time.
-_READ = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,9 @@ def draw_layers(
     shape = data.sizes[dims[0]], data.sizes[dims[1]]
     cells = shape[0] * shape[1]
     block = max(1, math.ceil(math.sqrt(max(cells / CELLS, cells * data.sizes["date"] / NUMBERS))))
+    read = _read(data, quantity, dims, block, None if focus is None or not focus.any() else focus)
     while True:
-        drawn = _draw(data, quantity, dims, block, least=least, focus=focus)
+        drawn = _draw(read, least)
         size = sum(layer.size for layer in drawn.layers)
         if size <= budget:
             return drawn
@@ -130,45 +130,72 @@ def draw_layers(
             raise InputError(
                 "the result is too large for a page", expected=f"{budget} bytes", got=f"{size} bytes"
             )
-        block = max(block + 1, math.ceil(block * math.sqrt(size / budget)))
+        read = _coarser(read, max(2, math.ceil(math.sqrt(size / budget))))
 
 
-def _draw(
+@dataclass(frozen=True)
+class _Read:
+    """What there is to show, in blocks: every file is read once."""
+
+    block: int
+    numbers: dict[str, list[tuple[Floats, Floats]]]
+    bits: dict[str, list[NDArray[np.uint8]]]
+    focus: NDArray[np.bool_] | None
+
+
+#: Layers by name, and the variables that they show.
+_NUMBERS = {
+    "std": "elevation_change_std",
+    "amplitude": "measured_amplitude",
+    "modelled": "modelled_amplitude",
+    "height": "height",
+}
+_BITS = ("mask", "looks")
+
+
+def _read(
     data: xr.Dataset,
     quantity: str,
     dims: tuple[str, str],
     block: int,
-    *,
-    least: float,
     focus: NDArray[np.bool_] | None,
-) -> Drawn:
-    change: list[Floats] = []
-    shares: list[NDArray[np.uint8]] = []
-    for image in _images(data[quantity], dims):
-        mean, share = block_means(image, block)
-        change.append(mean)
-        shares.append(np.round(share * 255).astype(np.uint8))
-    shape = change[0].shape
+) -> _Read:
+    wanted = {"change": quantity} | {n: v for n, v in _NUMBERS.items() if v in data and data[v].ndim > 1}
+    numbers = {n: [block_means(i, block) for i in _images(data[v], dims)] for n, v in wanted.items()}
+    bits = {n: [block_bits(i, block) for i in _images(data[n], dims)] for n in _BITS if n in data}
+    return _Read(block, numbers, bits, None if focus is None else block_bits(focus, block).astype(bool))
+
+
+def _coarser(read: _Read, times: int) -> _Read:
+    return _Read(
+        read.block * times,
+        {
+            name: [block_means(mean, times, share) for mean, share in images]
+            for name, images in read.numbers.items()
+        },
+        {name: [block_bits(image, times) for image in images] for name, images in read.bits.items()},
+        None if read.focus is None else block_bits(read.focus, times).astype(bool),
+    )
+
+
+def _draw(read: _Read, least: float) -> Drawn:
+    means = {name: [mean for mean, _ in images] for name, images in read.numbers.items()}
+    change = means["change"]
     layers = [_numbers("change", change)]
-    if block > 1:
+    if read.block > 1:
+        shares = [np.round(share * 255).astype(np.uint8) for _, share in read.numbers["change"]]
         layers.append(_bytes("share", shares, 1 / 255))
     std_limit = math.nan
-    if "elevation_change_std" in data and data["elevation_change_std"].dims != ("date",):
-        std = [block_means(image, block)[0] for image in _images(data["elevation_change_std"], dims)]
-        layers.append(_numbers("std", std))
-        std_limit = nice(_percentile(std, 98.0))
-    layers.append(_bytes("mask", [block_bits(i, block) for i in _images(data["mask"], dims)]))
-    if "looks" in data:
-        layers.append(_bytes("looks", [block_bits(i, block) for i in _images(data["looks"], dims)]))
-    for name, source in (("amplitude", "measured_amplitude"), ("modelled", "modelled_amplitude")):
-        if source in data:
-            layers.append(_decibels(name, [block_means(i, block)[0] for i in _images(data[source], dims)]))
-    if "height" in data:
-        height = block_means(data["height"], block)[0]
-        layers.append(_bytes("relief", [relief(height)]))
-    chosen = None if focus is None or not focus.any() else block_bits(focus, block).astype(bool)
-    limit = nice(max(least, _percentile(change, 98.0 if chosen is None else 97.0, chosen), 0.1))
-    return Drawn(tuple(layers), block, (shape[0], shape[1]), limit, std_limit)
+    if "std" in means:
+        layers.append(_numbers("std", means["std"]))
+        std_limit = nice(_percentile(means["std"], 98.0))
+    layers += [_bytes(name, images) for name, images in read.bits.items()]
+    layers += [_decibels(name, means[name]) for name in ("amplitude", "modelled") if name in means]
+    if "height" in means:
+        layers.append(_bytes("relief", [relief(means["height"][0])]))
+    limit = nice(max(least, _percentile(change, 98.0 if read.focus is None else 97.0, read.focus), 0.1))
+    rows, columns = change[0].shape
+    return Drawn(tuple(layers), read.block, (rows, columns), limit, std_limit)
 
 
 def _images(variable: xr.DataArray, dims: tuple[str, str]) -> Iterator[xr.DataArray]:
@@ -178,70 +205,6 @@ def _images(variable: xr.DataArray, dims: tuple[str, str]) -> Iterator[xr.DataAr
         return
     for index in range(variable.sizes["date"]):
         yield variable.isel(date=index)
-
-
-def block_means(image: xr.DataArray | NDArray[Any], block: int) -> tuple[Floats, Floats]:
-    """Average an image over square blocks.
-
-    Parameters
-    ----------
-    image : array, (rows, columns)
-        Numbers, NaN in gaps; lazy or not, read by strips of rows.
-    block : int
-        Side of a block; those at the last edges may be smaller.
-
-    Returns
-    -------
-    mean : ndarray of float64
-        Of what is finite; NaN where nothing is.
-    share : ndarray of float64
-        Of a full block that is finite.
-    """
-    means, shares = [], []
-    for strip in _strips(image, block):
-        values = strip.astype(np.float64)
-        finite = np.isfinite(values)
-        if block == 1:
-            means.append(values)
-            shares.append(finite.astype(np.float64))
-            continue
-        total = _sum(np.where(finite, values, 0.0), block)
-        count = _sum(finite.astype(np.float64), block)
-        means.append(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
-        shares.append(count / block**2)
-    return np.concatenate(means), np.concatenate(shares)
-
-
-def block_bits(image: xr.DataArray | NDArray[Any], block: int) -> NDArray[np.uint8]:
-    """Collect the bits that are set anywhere in square blocks.
-
-    Parameters
-    ----------
-    image : array of uint8 or bool, (rows, columns)
-        Lazy or not, read by strips of rows.
-    block : int
-        Side of a block.
-
-    Returns
-    -------
-    ndarray of uint8
-    """
-    parts = []
-    for strip in _strips(image, block):
-        bits = np.bitwise_or.reduceat(strip.astype(np.uint8), np.arange(0, strip.shape[0], block), axis=0)
-        parts.append(np.bitwise_or.reduceat(bits, np.arange(0, strip.shape[1], block), axis=1))
-    return np.concatenate(parts)
-
-
-def _strips(image: xr.DataArray | NDArray[Any], block: int) -> Iterator[NDArray[Any]]:
-    rows = max(1, _READ // max(1, image.shape[1] * block)) * block
-    for start in range(0, image.shape[0], rows):
-        yield np.asarray(image[start : start + rows])
-
-
-def _sum(values: Floats, block: int) -> Floats:
-    rows = np.add.reduceat(values, np.arange(0, values.shape[0], block), axis=0)
-    return np.asarray(np.add.reduceat(rows, np.arange(0, values.shape[1], block), axis=1))
 
 
 def relief(height: Floats) -> NDArray[np.uint8]:
