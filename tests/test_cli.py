@@ -510,7 +510,9 @@ def test_a_run_that_is_stopped_leaves_the_earlier_products_as_they_were(
         process.send_signal(number)
         process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert everything(tmp_path) == before
+    # Finished steps may be kept for the next run, out of sight.
+    left = {name: file for name, file in everything(tmp_path).items() if ".mosart-run-" not in name}
+    assert left == before
 
 
 def test_a_script_from_standard_input_works_without_a_guard(stack: Path, tmp_path: Path) -> None:

@@ -26,11 +26,12 @@ MEDIAN, STRENGTH, PATCH = 50.0, 20.0, 5
 
 @dataclass(frozen=True)
 class Map:
-    """A method's answer on the radar grid."""
+    """A method's answer on the radar grid; of the net volume its error, standard error and truth (m³)."""
 
     change: Array
     std: Array | None = None
     unresolved: NDArray[np.bool_] | None = None
+    volume: tuple[float, float, float] | None = None
 
 
 def original_module(folder: Path) -> ModuleType:
@@ -118,7 +119,34 @@ def run_original(simulation: Simulation, case: Case, folder: Path, *, single: bo
     return [Map(after - before), Map(own[1] - own[0])]
 
 
-def run_ours(simulation: Simulation, case: Case, method: str, *, single: bool = False) -> Map:
+@dataclass(frozen=True)
+class _Zone:
+    """One area, as a mask."""
+
+    inside: NDArray[np.bool_]
+    names: tuple[str, ...] = ("zone",)
+
+    def masks(self, _data: object, _names: object = None) -> dict[str, NDArray[np.bool_]]:
+        return {"zone": self.inside}
+
+
+def _volume(
+    change: mosart.ElevationChange, truth: Array, inside: NDArray[np.bool_]
+) -> tuple[float, float, float] | None:
+    """Error, standard error and truth of the net volume of an area, where there are numbers."""
+    data, area = change.dataset, _Zone(inside)
+    if not (inside & np.isfinite(data["elevation_change"].values[0])).any():
+        return None
+    row = change.volume(area).iloc[0]
+    here = data["elevation_change"]
+    true = here.where(here.isnull(), truth[None])
+    known = mosart.ElevationChange(data.assign(elevation_change=true)).volume(area).iloc[0]
+    return float(row["net_m3"] - known["net_m3"]), float(row["net_std_m3"]), float(known["net_m3"])
+
+
+def run_ours(
+    simulation: Simulation, case: Case, method: str, changed: NDArray[np.bool_], *, single: bool = False
+) -> Map:
     """One of our methods, mean of the dates against the mean, or one date against one.
 
     Parameters
@@ -129,6 +157,8 @@ def run_ours(simulation: Simulation, case: Case, method: str, *, single: bool = 
         Its class.
     method : str
         Name of the method.
+    changed : ndarray of bool (azimuth, range)
+        Whose volume is asked for.
     single : bool
         The last date against the first.
 
@@ -144,6 +174,13 @@ def run_ours(simulation: Simulation, case: Case, method: str, *, single: bool = 
     std = np.asarray(data["elevation_change_std"].values, dtype=float)
     shape = data["elevation_change"].shape
     unresolved = (np.asarray(data["mask"].values) & mosart.Flag.UNRESOLVED) != 0
+    volume = None
+    if method == "synthesis" and changed.any():
+        truth = np.asarray(simulation.truth["elevation_change"].values[-1], dtype=float)
+        volume = _volume(change, truth, changed)
     return Map(
-        np.asarray(data["elevation_change"].values, dtype=float), np.broadcast_to(std, shape), unresolved
+        np.asarray(data["elevation_change"].values, dtype=float),
+        np.broadcast_to(std, shape),
+        unresolved,
+        volume,
     )

@@ -29,6 +29,7 @@ from .workflow.configfile import load, refusal
 from .workflow.provenance import software_version
 
 EXIT_REFUSED = 2
+EXIT_UNRESOLVED = 3
 EXIT_FAILED = 1
 
 app = App(
@@ -83,8 +84,11 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
 
     `mosart run --slc A.SAFE --slc B.zip --dem DEM.tif --dem-datum EGM2008 --out OUT`
 
-    What it leaves is described in docs/files.md. Products of an earlier run in the same folder are replaced
-    as a set; files that no run made are not touched.
+    What it leaves is described in docs/files.md. Run again in the same folder, it redoes only what something
+    changed for (one more image in the stack, say). Products of an earlier run are replaced as a set; files
+    that no run made are not touched.
+
+    Exit code 3: done, but the newest date is not resolved in an area that was named (docs/usage.md).
 
     Parameters
     ----------
@@ -96,13 +100,16 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
     config = _config(file, options)
     outcome = run_config(config, quiet=quiet)
     _say(outcome.text())
+    if outcome.unresolved:
+        raise SystemExit(EXIT_UNRESOLVED)
 
 
 @app.command
 def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
     """Check everything a run needs, without writing anything.
 
-    Prints the dates, the geometry, the memory a run takes, and the error to expect of the method.
+    Prints the dates, the geometry, the memory a run takes, the error to expect of the method, and the
+    smallest change that the images can show.
 
     **Examples**
 
@@ -113,14 +120,21 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
     Of SLC products the metadata are checked, and how much of the scene the DEM covers.
     """
     from .workflow.check import prepare
+    from .workflow.detectable import smallest_change
     from .workflow.fromslc import check_slc
     from .workflow.log import Talk, recorded
 
     config = _config(file, options)
     talk = Talk()
     with recorded(talk):
-        plan = check_slc(config) if config.slc else prepare(config, talk)
-    _say(plan.text())
+        if config.slc:
+            text = check_slc(config).text()
+        else:
+            plan = prepare(config, talk)
+            text = plan.text()
+            if plan.config.method == "synthesis":
+                text += f"\ndetectable {smallest_change(plan)}"
+    _say(text)
 
 
 @app.command
@@ -449,8 +463,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done; 2 wrong usage or refused input, with nothing written; 1 failed on the way; 130 and
-        143 stopped by the user or the system.
+        Exit code: 0 done; 3 done, but the newest date is not resolved; 2 wrong usage or refused input, with
+        nothing written; 1 failed on the way; 130 and 143 stopped by the user or the system.
     """
     words = join_numbers(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -486,7 +500,10 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, CycloptsError | InputError):
         return f"mosart: {_refused(error)}", EXIT_REFUSED
     if isinstance(error, KeyboardInterrupt):
-        return "mosart: stopped; products of an earlier run are as they were", 128 + signal.SIGINT
+        return (
+            "mosart: stopped: earlier products are as they were, finished steps are kept for the next",
+            128 + signal.SIGINT,
+        )
     if isinstance(error, MosartError):
         return f"mosart: {error}", EXIT_FAILED
     if isinstance(error, MemoryError):

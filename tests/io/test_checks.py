@@ -29,7 +29,8 @@ def test_an_image_that_is_empty_in_the_crop_is_set_aside(
     checked = check_values(stack, progress=lambda a, b: steps.append((a, b)))
     assert checked.dates == (dt.date(2019, 1, 15), dt.date(2019, 2, 6))
     assert "20190301" in caplog.text
-    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert steps[-1] == (12, 12)
+    assert checked.dataset.attrs["rejected_dates"] == "20190301: zero or NaN everywhere"
 
 
 def test_too_few_images_left_names_the_empty_ones(flat_file: FlatFile, content: dict[str, Any]) -> None:

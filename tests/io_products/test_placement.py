@@ -67,7 +67,7 @@ def test_a_spike_is_in_the_cell_that_holds_it(
         zarr.write_dataset(mapped, tmp_path / "elevation_change.zarr")
         (tif, *_) = write_geotiffs(mapped, tmp_path / "geotiff", variables=["elevation_change"])
         series, _ = write_mintpy(ElevationChange(mapped), tmp_path / "mintpy")
-        page = build.render(None, mapped, tables=facts.Tables()).decode()
+        page = build.render({}, mapped, tables=facts.Tables()).decode()
     with xr.open_dataset(tmp_path / "elevation_change.nc", decode_coords="all") as stored:
         x, y = Transformer.from_crs(
             "EPSG:4326", stored["spatial_ref"].attrs["crs_wkt"], always_xy=True
@@ -95,7 +95,7 @@ def test_a_spike_is_in_the_cell_that_holds_it(
         there = int((y - attrs["Y_FIRST"]) / attrs["Y_STEP"]), int((x - attrs["X_FIRST"]) / attrs["X_STEP"])
         assert there == cell
         np.testing.assert_array_equal(file["timeseries"][-1], image)
-    meta = json.loads(re.search(r'id="meta">(.*?)</script>', page)[1])  # type: ignore[index]
+    meta = json.loads(re.search(r'id="meta0">(.*?)</script>', page)[1])  # type: ignore[index]
     assert meta["x0"] + cell[1] * meta["dx"] == pytest.approx(centres[0][cell[1]], abs=1e-6)
     assert meta["y0"] + cell[0] * meta["dy"] == pytest.approx(centres[1][cell[0]], abs=1e-6)
     series, geometry = write_mintpy(radar, tmp_path / "mintpy")

@@ -140,3 +140,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> object:
         return there[key]
 
     return maker
+
+
+@pytest.fixture(scope="session")
+def two_looks(made: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A joint map of two looks, as it is left beside the radar grids of each."""
+    folder = tmp_path_factory.mktemp("looks") / "out"
+    folder.mkdir()
+    source = made().folder  # type: ignore[operator]
+    with open_dataset(source / "radar.nc") as radar:
+        write_dataset(radar, folder / "radar_ascending.nc")
+        change = 2.0 * radar["elevation_change"]
+        write_dataset(radar.assign(elevation_change=change), folder / "radar_descending.nc")
+    with open_dataset(source / "elevation_change.nc") as mapped:
+        seen = np.full((mapped.sizes["y"], mapped.sizes["x"]), 3, np.uint8)
+        seen[:, : seen.shape[1] // 3], seen[: seen.shape[0] // 3] = 1, 2
+        seen = np.where(np.isfinite(mapped["elevation_change"].values[-1]), seen, 0).astype(np.uint8)
+        attrs = {
+            "long_name": "looks that saw the ground",
+            "flag_masks": np.array([1, 2], np.uint8),
+            "flag_meanings": "ascending descending",
+            "grid_mapping": "spatial_ref",
+        }
+        write_dataset(mapped.assign(looks=(("y", "x"), seen, attrs)), folder / "elevation_change.nc")
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ pytest.importorskip("plotly", reason="the page needs the extra `report`")
 pytest.importorskip("jinja2", reason="the page needs the extra `report`")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
+from mosart.periods import Period  # noqa: E402 (after the checks)
 from mosart.report.page import write_page  # noqa: E402 (after the checks)
 
 pytestmark = pytest.mark.slow
@@ -268,3 +270,55 @@ def test_odd_results_are_drawn(
     tab = tabs(write_page(made(**options).folder))
     assert tab.page.locator("#map .main-svg").first.is_visible()
     assert tab.page.locator("section.volumes").is_visible() == (options.get("lonlat") is not False)
+
+
+def test_a_page_of_two_looks_switches_between_them(
+    two_looks: Path, tabs: Callable[..., Tab], tmp_path: Path
+) -> None:
+    tab = tabs(write_page(two_looks, out=tmp_path / "report.html"))
+    names = tab.page.locator("#view option").evaluate_all("all => all.map(o => o.textContent)")
+    assert names == [
+        "all looks, on the map",
+        "ascending, on its radar grid",
+        "descending, on its radar grid",
+    ]
+    tab.page.select_option("#layer", "looks")
+    tab.page.wait_for_selector("#map[data-shown='looks 2021-03-23']")
+    assert tab.page.inner_text("#looks-key").split(" ")[:2] == ["ascending", "alone"]
+    with xr.open_dataset(two_looks / "elevation_change.nc") as data:
+        seen = data["looks"].values
+        place = float(data["x"].values[-20]), float(data["y"].values[seen.shape[0] // 2])
+        bits = seen[seen.shape[0] // 2, -20]
+    assert bits == 3
+    tab.at(*place)
+    u, v = tab.at(*place)
+    tab.page.screenshot(path=tmp_path / "looks.png")
+    from matplotlib.image import imread
+
+    green = np.array([0, 158, 115]) / 255  # of both
+    drawn = imread(tmp_path / "looks.png")[round(v), round(u), :3]
+    np.testing.assert_allclose(drawn, green, atol=0.03)
+    with tab.page.expect_navigation():
+        tab.page.select_option("#view", "2")
+    tab.page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+    assert tab.page.evaluate("CHOSEN") == 2
+    assert tab.page.evaluate("META.kind") == "radar"
+    with xr.open_dataset(two_looks / "radar_descending.nc") as data:
+        wanted = data["elevation_change"].values[:, 21, 56]
+    shown = tab.page.evaluate("cellSeries(21, 56)")
+    np.testing.assert_allclose([row["change"] for row in shown], wanted, atol=0.0051)
+
+
+def test_activity_is_shaded_behind_the_curve(
+    made: Callable[..., object], tabs: Callable[..., Tab], tmp_path: Path
+) -> None:
+    products = made()
+    spells = [
+        Period(dt.date(2021, 3, 5), dt.date(2021, 3, 10), "<b>dome</b>"),
+        Period(dt.date(1990, 1, 1), dt.date(1991, 1, 1)),
+    ]
+    page = write_page(products.folder, out=tmp_path / "report.html", areas=products.areas, activity=spells)
+    tab = tabs(page)
+    shapes = tab.page.evaluate("document.getElementById('series').layout.shapes")
+    assert [(shape["x0"], shape["x1"]) for shape in shapes] == [("2021-03-05", "2021-03-10")]
+    assert "<b>dome</b>" in tab.page.locator("#series .annotation-text").first.text_content()

@@ -221,8 +221,10 @@ def write_date() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def template_of(annotations: dict[str, Path]) -> Callable[..., SafeTemplate]:
-    def make(platform: str, turn: float = 0.0, bursts: range = range(BURST, BURST + 1)) -> SafeTemplate:
-        return SafeTemplate(annotations[platform], bursts, turn)
+    def make(
+        platform: str, turn: float = 0.0, bursts: range = range(BURST, BURST + 1), **more: Any
+    ) -> SafeTemplate:
+        return SafeTemplate(annotations[platform], bursts, turn, **more)
 
     return make
 

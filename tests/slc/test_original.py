@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -12,8 +13,9 @@ from affine import Affine
 
 from mosart import sfs
 from mosart.errors import InputError
+from mosart.geometry.orbit import rdr2geo_height
 from mosart.io import open_stack
-from mosart.simulate.slc import write_ssc
+from mosart.simulate.slc import Burst, PointTargets, add_targets, make_pixels, write_burst, write_ssc
 from mosart.slc.original import coregistration, coregistration_bursts
 
 
@@ -103,6 +105,8 @@ def test_local_bursts_come_first_and_only_what_is_missing_is_fetched(
     for name in names[:2]:
         (tmp_path / f"{name}.tiff").touch()
         (tmp_path / f"{name}.xml").touch()
+    with h5py.File(tmp_path / "o.h5", "w"):
+        pass
     asked: list[str] = []
     opened: list[str] = []
 
@@ -123,3 +127,90 @@ def test_local_bursts_come_first_and_only_what_is_missing_is_fetched(
             sfs.coregistration_bursts(tmp_path / "list.txt", tmp_path / "o.h5", index)
         assert asked == missing
         assert opened == used
+
+
+COLUMNS = range(8900, 9140)
+BAND = (327.0 / 486.486, 42.8e6 / 64.345e6)
+
+
+@pytest.fixture
+def bursts(
+    tmp_path: Path, place: tuple[float, float], template_of: Callable, grid_of: Callable
+) -> tuple[list[str], np.ndarray]:
+    """Bursts of four dates, as ASF serves them, over flat ground with point targets; their names."""
+    lon, lat = place
+    with rasterio.open(
+        tmp_path / "dem.tif",
+        "w",
+        driver="GTiff",
+        width=1800,
+        height=1800,
+        count=1,
+        dtype="float32",
+        crs="EPSG:4979",
+        transform=Affine(1 / 3600, 0, lon - 0.25, 0, -1 / 3600, lat + 0.25),
+    ) as out:
+        out.write(np.full((1800, 1800), 200.0, np.float32), 1)
+    first = template_of("S1B", columns=COLUMNS)
+    rows, columns = np.meshgrid(np.arange(120.0, 1400.0, 130.0), np.arange(60.0, 200.0, 60.0) + 0.4)
+    points = rdr2geo_height(grid_of(first), rows.ravel(), columns.ravel(), 200.0)
+    names = []
+    for seed, (platform, cycles) in enumerate((("S1B", 0), ("S1A", 0), ("S1B", 1), ("S1A", 1))):
+        away = template_of(platform).project(0, points)[1] - columns.ravel()
+        start = round(float(np.median(away)))
+        template = template_of(platform, columns=range(start, start + len(COLUMNS)), cycles=cycles)
+        row, column = template.project(0, points)
+        shape = 1517, len(COLUMNS)
+        pixels = make_pixels(np.full(shape, 40.0**2), BAND, np.random.default_rng(seed))
+        add_targets(pixels, PointTargets(row, column, 6000.0), BAND)
+        pixels *= np.exp(1j * template.phase_ramp(0, np.arange(shape[0]), np.arange(shape[1])))
+        names.append(write_burst(tmp_path, template, Burst(pixels.astype(np.complex64), 0, 0)).stem)
+    return names, np.stack([rows.ravel(), columns.ravel()], axis=1)
+
+
+@pytest.mark.slow
+def test_bursts_end_to_end(
+    tmp_path: Path, bursts: tuple[list[str], np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    names, places = bursts
+    days = [name.split("_")[3][:8] for name in names]
+    assert days == ["20190803", "20190809", "20190815", "20190821"]
+    listed, output = tmp_path / "list.txt", tmp_path / "projections.h5"
+    listed.write_text("\n".join(reversed(names[:2])))
+    sfs.coregistration_bursts(listed, output)
+    with h5py.File(output) as file:
+        assert set(file) == {"dem", "lon", "lat", *days[:2]}
+        before = {name: file[name][()] for name in file}
+    np.testing.assert_allclose(before["dem"][np.isfinite(before["dem"])], 200.0, atol=1e-3)
+    # Where the first date's targets lie, those of the other lie too.
+    first, other = before[days[0]], before[days[1]]
+    peaks = np.argwhere(first * 300 > 4000)
+    assert len(peaks) >= len(places) * 0.8
+    assert (other[tuple(peaks.T)] * 300 > 3300).mean() > 0.95
+    # A date more, and one whose image is cut: the first is added, the second is named, the others stay.
+    listed.write_text("\n".join(names))
+    image = tmp_path / f"{names[3]}.tiff"
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    assert coregistration_bursts(listed, output, index=2) == [days[3]]
+    assert names[3] in caplog.text
+    with h5py.File(output) as file:
+        assert set(file) == {"dem", "lon", "lat", *days[:3]}
+        for name, values in before.items():
+            np.testing.assert_array_equal(file[name][()], values)
+        added = file[days[2]][()]
+    assert (added[tuple(peaks.T)] * 300 > 3300).mean() > 0.95
+    assert [f"{d:%Y%m%d}" for d in open_stack(output).dates] == days[:3]
+    # A file of another grid is refused, and stays as it is; so is one that is not there, before any work.
+    with h5py.File(output, "a") as file:
+        file["lon"][...] += 0.001
+    content = output.read_bytes()
+    listed.write_text("\n".join(names[:3]))
+    with pytest.raises(InputError, match="another grid"):
+        coregistration_bursts(listed, output, index=2)
+    assert output.read_bytes() == content
+    with pytest.raises(InputError, match="does not exist"):
+        coregistration_bursts(listed, tmp_path / "none.h5", index=2)
+    (tmp_path / f"{names[0]}.tiff").write_bytes(b"")
+    with pytest.raises(InputError, match=names[0]):
+        coregistration_bursts(listed, output, index=2)
+    assert not list(tmp_path.glob(".*"))

@@ -64,7 +64,15 @@ def test_a_run_coregisters_first_and_once(folder: Path, capsys: pytest.CaptureFi
     assert main(["check", "config.yaml"]) == 0
     told = capsys.readouterr().out
     assert files(folder) == before
-    for part in ("20200722", "20200802", "60 azimuth rows x 80 range pixels", "dem.tif", "ellipsoidal"):
+    for part in (
+        "20200722",
+        "20200802",
+        "60 azimuth rows x 80 range pixels",
+        "dem.tif",
+        "ellipsoidal",
+        "100.0 %",
+        "GiB",
+    ):
         assert part in told
     assert main(["coregister", "config.yaml"]) == 0
     assert "next: mosart run config.yaml" in capsys.readouterr().out
@@ -90,6 +98,79 @@ def test_a_run_coregisters_first_and_once(folder: Path, capsys: pytest.CaptureFi
         for name in ("out", "other")
         for item in (*products(folder / name), ".mosart-products.json")
     }
+
+
+def test_a_stack_is_made_again_only_where_what_it_is_made_of_changed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def coregister(*options: str) -> int:
+        assert main(["coregister", "config.yaml", *options]) == 0
+        capsys.readouterr()
+        return (folder / "out" / "stack.nc").stat().st_mtime_ns
+
+    made = coregister()
+    # Another order, what a run alone needs, other names of the folders: the same stack.
+    text = (folder / "config.yaml").read_text()
+    slcs = sorted((folder / "slcs").iterdir())
+    (folder / "slcs").rename(folder / "moved")
+    listed = "".join(f"  - moved/{p.name}\n" for p in slcs)
+    (folder / "config.yaml").write_text(f"slc:\n{listed}{text[text.index('dem:') :]}weights: robust\n")
+    assert coregister("--workers", "1") == made
+    # Another setting, another DEM, another version of the step.
+    other = coregister("--grid-date", "20200802")
+    assert other != made
+    made = coregister()
+    assert made != other
+    with rasterio.open(folder / "dem.tif", "r+") as dem:
+        heights = dem.read(1)
+        heights[100, 100] += 1
+        dem.write(heights, 1)
+    other = coregister()
+    assert other != made
+    monkeypatch.setattr("mosart.slc.coregister.VERSION", 1000)
+    assert coregister() != other
+
+
+def test_places_outside_the_image_are_refused_before_work(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(folder)
+
+    def outcome(*options: str) -> str:
+        code = main(["check", "config.yaml", *options])
+        told = capsys.readouterr()
+        assert files(folder) == before
+        return told.out if code == 0 else f"{code}: {told.err}"
+
+    assert main(["coregister", "config.yaml", "--out", "whole.nc", "--quiet"]) == 0
+    capsys.readouterr()
+    with open_stack(folder / "whole.nc").dataset as data:
+        lon, lat = (data[name].values for name in ("longitude", "latitude"))
+        (folder / "whole.nc").unlink()
+
+    def place(x: float, y: float, half: float) -> str:
+        return f"{x},{y}" if half == 0 else f"lonlat={x - half},{y - half},{x + half},{y + half}"
+
+    # A little beyond the middle of the last column; some kilometres aside; elsewhere on earth.
+    beside = 2 * lon[30, -1] - lon[30, 40], 2 * lat[30, -1] - lat[30, 40]
+    for key, half in (("--points", 0.0), ("--areas", 2e-4)):
+        assert "memory" in outcome(key, place(lon[30, 40], lat[30, 40], half))
+        for x, y in (beside, (lon[30, 40] + 0.05, lat[30, 40]), (1.0, 1.0), (-120.0, 50.0)):
+            told = outcome(key, place(x, y, half))
+            assert told.startswith("2: ")
+            assert "holds no pixel" in told
+    w, e, s, n = lon.min(), lon.max(), lat.min(), lat.max()
+    assert "memory" in outcome("--areas", f"lonlat={w - 1},{s - 1},{e + 1},{n + 1}")
+    assert "holds no pixel" in outcome("--stable", f"lonlat={w + 1},{s},{e + 1},{n}")
+    assert "memory" in outcome("--stable", f"lonlat={w},{s},{e},{n}")
+    assert "memory" in outcome("--crop", "pixels=10,70,5,50")
+    assert "outside the image" in outcome("--crop", "pixels=100,170,5,50")
+    assert "holds no pixel" in outcome("--crop", "pixels=10,30,5,50", "--areas", "pixels=40,50,5,50")
+    assert "outside the scene" in outcome("--crop", f"lonlat={w + 1},{s},{e + 1},{n}")
+    # A file of its own cannot be cut by pixels; it says so instead of leaving the crop out.
+    assert main(["coregister", "config.yaml", "--out", "cut.nc", "--crop", "pixels=10,70,5,50"]) == 2
+    assert "longitude and latitude" in capsys.readouterr().err
+    assert files(folder) == before
 
 
 def test_one_product_alone_gives_its_amplitude_and_geometry(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mosart.errors import InputError
-from mosart.workflow.coregister import check_products, coregister_products, scratch
+from mosart.slc.scratch import scratch
+from mosart.workflow.coregister import check_products, coregister_products
 
 
 def test_scratch_is_removed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import shutil
 import zipfile
@@ -13,12 +14,13 @@ import pytest
 
 from mosart.errors import InputError
 from mosart.geometry.orbit import Orbit, RadarGrid
-from mosart.simulate.slc import Burst, SafeTemplate, write_rslc, write_safe, write_ssc
+from mosart.simulate.slc import Burst, SafeTemplate, write_burst, write_rslc, write_safe, write_ssc
 from mosart.simulate.slc.safe import zip_safe
 from mosart.slc.scene import check_alike, merge_dates
 from mosart.slc.sensors import open_product
 
 ROWS, COLUMNS = 60, 80
+S1_ANNOTATION = "s1b-iw3-slc-vv-20190803t164007-20190803t164032-017424-020c57-006.xml"
 
 
 def _pixels(seed: int = 0) -> np.ndarray:
@@ -45,7 +47,7 @@ def products(
     """Path, date and polarisation of a product of each kind."""
     folder = tmp_path_factory.mktemp("products")
     tsx = next((data_folder / "slc" / "terrasarx").glob("*.xml"))
-    s1 = data_folder / "slc/sentinel1/s1b-iw3-slc-vv-20190803t164007-20190803t164032-017424-020c57-006.xml"
+    s1 = data_folder / "slc/sentinel1" / S1_ANNOTATION
     safe = write_safe(folder, SafeTemplate(s1, range(4, 6)), {0: Burst(_pixels(), 300, 9000)}, noise=25.0)
     return {
         "nisar": (write_rslc(folder / "n.h5", _grid(), _pixels()), dt.date(2020, 2, 29), "HH"),
@@ -181,6 +183,48 @@ def test_fuzz(products: dict, kind: str, tmp_path: Path) -> None:
     assert refused > 0
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> dict[str, tuple[Path, Path]]:
+    """A burst and an SSC without holes in their images; the file to open and the image's."""
+    folder = tmp_path_factory.mktemp("images")
+    annotation = data_folder / "slc/sentinel1" / S1_ANNOTATION
+    rng = np.random.default_rng(2)
+    noise = (60 * (rng.normal(size=(1517, 80)) + 1j * rng.normal(size=(1517, 80)))).astype(np.complex64)
+    burst = write_burst(
+        folder, SafeTemplate(annotation, range(4, 5), columns=range(9000, 9080)), Burst(noise, 0, 0)
+    )
+    ssc = write_ssc(folder, next((data_folder / "slc/terrasarx").glob("*.xml")), noise[:300])
+    return {"burst": (burst, burst), "ssc": (ssc, next((ssc / "IMAGEDATA").iterdir()))}
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("kind", ["burst", "ssc"])
+def test_damaged_images(images: dict[str, tuple[Path, Path]], kind: str) -> None:
+    """An image that is cut, or lacks a piece, is refused when it is opened; flipped bytes do no harm."""
+    product, image = images[kind]
+    whole = image.read_bytes()
+    rng = np.random.default_rng(11)
+    try:
+        for _ in range(6):
+            image.write_bytes(whole[: int(rng.integers(len(whole)))])
+            with pytest.raises(InputError):
+                open_product(product)
+            start = int(rng.integers(len(whole) - 5000))
+            image.write_bytes(whole[:start] + whole[start + int(rng.integers(200, 5000)) :])
+            with pytest.raises(InputError):
+                open_product(product)
+        for place in (0, 4, 8, 16, 64, 200, *(int(p) for p in rng.integers(len(whole), size=6))):
+            damaged = bytearray(whole)
+            damaged[place : place + 4] = bytes(rng.integers(0, 256, 4, dtype=np.uint8))
+            image.write_bytes(damaged)
+            with contextlib.suppress(InputError):
+                segment = open_product(product).segments[0]
+                segment.pixels.read((0, segment.grid.rows, 0, segment.grid.columns))
+    finally:
+        image.write_bytes(whole)
+    assert open_product(product).segments[0].pixels.read((100, 104, 0, 20)).any()
+
+
 def test_zip_variants(products: dict, tmp_path: Path) -> None:
     safe = products["safe"][0]
     for name, top, folders in (
@@ -219,39 +263,16 @@ def test_unknown_and_missing_tags(products: dict, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_single_bursts_as_asf_serves_them(products: dict, tmp_path: Path) -> None:
-    import rasterio
-
-    safe = products["safe"][0]
-    whole = open_product(safe)
-    annotation = next((safe / "annotation").glob("*.xml")).read_text()
-    calibration = next((safe / "annotation/calibration").glob("cal*.xml")).read_text()
-    inner = annotation[annotation.index("<adsHeader>") : annotation.rindex("</product>")]
-    table = calibration[calibration.index("<calibrationVectorList") : calibration.rindex("</calibration>")]
+def test_single_bursts_as_asf_serves_them(products: dict, tmp_path: Path, data_folder: Path) -> None:
+    whole = open_product(products["safe"][0])
+    template = SafeTemplate(data_folder / "slc/sentinel1" / S1_ANNOTATION, range(4, 6))
     paths = []
     for index, segment in enumerate(whole.segments):
-        number = segment.name.split("_")[0]
-        stem = tmp_path / f"S1_{number}_IW3_20190803T164019_VV_ABCD-BURST"
-        entry = "<{0}><swath>IW3</swath><polarisation>VV</polarisation><content>{1}</content></{0}>"
-        stem.with_suffix(".xml").write_text(
-            "<burst><metadata>"
-            + entry.format("product", inner)
-            + entry.format("calibration", table)
-            + "</metadata></burst>"
-        )
-        with rasterio.open(
-            stem.with_suffix(".tiff"),
-            "w",
-            driver="GTiff",
-            width=segment.grid.columns,
-            height=segment.grid.rows,
-            count=1,
-            dtype="complex_int16",
-            SPARSE_OK=True,
-        ) as image:
-            if index == 0:
-                image.write(_pixels(), 1, window=rasterio.windows.Window(9000, 300, COLUMNS, ROWS))
-        paths.append(stem.with_suffix(".tiff" if index else ".xml"))
+        pixels = _pixels() if index == 0 else np.zeros((1, 1), np.complex64)
+        path = write_burst(tmp_path, template, Burst(pixels, 300, 9000), index=index, noise=25.0)
+        assert path.name.startswith(f"S1_{int(segment.name.split('_')[0]):06d}_IW3_20190803T")
+        # Either of the two may be named.
+        paths.append(path if index else path.with_suffix(".xml"))
     bursts = [open_product(p) for p in paths[::-1]]
     assert [len(b.segments) for b in bursts] == [1, 1]
     merged = merge_dates(bursts)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
+import pandas as pd
 import pytest
+import rasterio
+import xarray as xr
 
 from mosart.io.flat import write_flat
 from mosart.simulate import Simulation, collapse
+from mosart.workflow.folder import MANIFEST
 
 Scene = tuple[Path, Simulation]
 
@@ -30,3 +38,53 @@ def right_scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     path = tmp_path_factory.mktemp("scene") / "projections.h5"
     write_flat(simulation.stack, path)
     return path, simulation
+
+
+#: Attributes that tell when, from which file and by which config a product was made.
+TOLD = ("history", "config", "input_hashes", "source")
+
+
+def products(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
+
+
+def untold(data: xr.Dataset) -> xr.Dataset:
+    kept = {name: value for name, value in data.attrs.items() if name not in TOLD}
+    return data.drop_attrs(deep=False).assign_attrs(kept)
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    """Every product is there in both, whole, and holds the same numbers, bit by bit."""
+    assert products(one) == products(other)
+    for name in sorted(products(one)):
+        first, second = one / name, other / name
+        if name.endswith(".nc"):
+            with (
+                xr.open_dataset(first, engine="h5netcdf", decode_coords="all") as a,
+                xr.open_dataset(second, engine="h5netcdf", decode_coords="all") as b,
+            ):
+                xr.testing.assert_identical(untold(a), untold(b))
+        elif name.endswith(".tif"):
+            with rasterio.open(first) as a, rasterio.open(second) as b:
+                assert str(a.profile) == str(b.profile)
+                assert (a.units, a.descriptions) == (b.units, b.descriptions)
+                np.testing.assert_array_equal(a.read(), b.read())
+        elif name.endswith(".csv"):
+            pd.testing.assert_frame_equal(pd.read_csv(first), pd.read_csv(second), check_exact=True)
+        elif name.endswith(".h5"):
+            with h5py.File(first) as a, h5py.File(second) as b:
+                assert set(a) == set(b)
+                for part in a:
+                    np.testing.assert_array_equal(a[part][()], b[part][()])
+        elif name.endswith((".geojson", ".json")):
+            assert json.loads(first.read_text()) == json.loads(second.read_text())
+        elif name.endswith((".png", ".qml")):
+            assert first.read_bytes() == second.read_bytes()
+        else:
+            assert second.stat().st_size > 0
+
+
+@pytest.fixture(scope="session")
+def same_results() -> Callable[[Path, Path], None]:
+    """Whether two folders of products hold the same, whenever and in how many goes they were made."""
+    return assert_same_results

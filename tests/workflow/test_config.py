@@ -59,6 +59,13 @@ configs = st.builds(
     despeckle=st.sampled_from(["none", "nlm"]),
     weights=st.sampled_from(["unit", "stable", "robust", "/d/weights.tif"]),
     grid=st.builds(Grid, pixel_size=st.none() | positive),
+    activity=st.lists(
+        st.tuples(st.dates(dt.date(1990, 1, 1), dt.date(2010, 1, 1)), st.integers(0, 900), names).map(
+            lambda p: {"start": f"{p[0]:%Y%m%d}", "end": f"{p[0] + dt.timedelta(p[1]):%Y%m%d}", "label": p[2]}
+        ),
+        max_size=2,
+    ),
+    without=st.lists(st.sampled_from(["mintpy", "figures"]), max_size=2, unique=True),
     workers=st.none() | st.integers(1, 99),
 )
 
@@ -228,3 +235,37 @@ def test_several_faults_are_all_named() -> None:
     message = str(refusal(caught.value))
     assert "workers" in message
     assert "metod" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "end", "label"),
+    [
+        ("20190115..20190301 lava  flow", "20190115", "20190301", "lava flow"),
+        ("20190115.. dome", "20190115", None, "dome"),
+        ("20190115 collapse", "20190115", "20190115", "collapse"),
+        (20190115, "20190115", "20190115", ""),
+        ({"start": 20190115, "end": 20190301}, "20190115", "20190301", ""),
+        ({"start": "20190115", "label": "goes on"}, "20190115", None, "goes on"),
+    ],
+)
+def test_periods_of_activity_in_every_writing(given: object, start: str, end: str | None, label: str) -> None:
+    for config in (Config(activity=(given,)), Config(activity=given)):  # type: ignore[arg-type]
+        again = Config.model_validate(config.model_dump())
+        (period,) = again.periods()
+        assert f"{period.start:%Y%m%d}" == start
+        assert (None if period.end is None else f"{period.end:%Y%m%d}") == end
+        assert period.label == label
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ("20190301..20190115 x", "ends before"),
+        ("20190231 x", "20190231"),
+        ({"start": 20190115, "stop": 20190301}, "cannot be read"),
+        ("lava 20190115", "no date"),
+    ],
+)
+def test_wrong_periods_are_refused(given: object, match: str) -> None:
+    with pytest.raises((ValidationError, InputError), match=match):
+        Config(activity=(given,))  # type: ignore[arg-type]

@@ -56,6 +56,7 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
     outcome = run(config, quiet=True)
     assert files(tmp_path) == {
         "config.yaml", "radar.nc", "elevation_change.nc", "mosart.log", "timeseries.csv", "volumes.csv",
+        "areas.geojson",
         f"geotiff/elevation_change_{dates[-1]}.tif", f"geotiff/mask_{dates[-1]}.tif",
         *(
             f"figures/{name}.{kind}"

@@ -48,8 +48,8 @@ class ElevationChange:
           but ``CLIPPED`` is set;
         - ``averaged_dates`` (date,) text, ``"YYYYMMDD,YYYYMMDD"``: the images of each entry;
         - where known ``height``, ``longitude``, ``latitude`` (azimuth, range), ``elevation``
-          (date, azimuth, range), ``stable`` (azimuth, range) bool: the stable ground that the standard
-          errors were measured on.
+          (date, azimuth, range), ``stable`` bool: the stable ground that the standard errors were
+          measured on, (azimuth, range) where it was given, (date, azimuth, range) where it was found.
 
         Attributes: ``method``, ``reference_dates`` (``"YYYYMMDD,…"``), and where known ``stable_area``,
         ``azimuth_spacing`` and those of the stack.
@@ -218,7 +218,10 @@ class ElevationChange:
         date: dt.date,
         exclude: Booleans | None,
     ) -> Correlation:
-        named = self.dataset["stable"].values.astype(bool) if "stable" in self.dataset else None
+        stable = self.dataset.get("stable")
+        if stable is not None and "date" in stable.dims:
+            stable = stable.isel(date=self.dates.index(date))
+        named = None if stable is None else stable.values.astype(bool)
 
         def errors(part: tuple[slice, slice]) -> Floats:
             """Standardised errors on stable ground: of some lines, since an image may be large."""

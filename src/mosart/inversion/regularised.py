@@ -101,7 +101,10 @@ def invert_regularised(
         before = np.isfinite(data["elevation_change"].values)
         change = np.array([at_fixed_ground(s, height, ground, frame.theta, 0.5 * step) for s in slant])
         data["elevation_change"].values[:] = np.where(before, change, np.nan)
-    stable = options.stable if options.stable is not None else find_stable(change)
+    stable = options.stable
+    if stable is None:
+        stable = np.stack([find_stable(entry[None]) for entry in change])
+        data["stable"] = (data["elevation_change_slant"].dims, stable)
     std = spread(change, stable)
     std[[not entry.reference for entry in entries]] = 0.0
     data["elevation_change_std"].values[:] = std

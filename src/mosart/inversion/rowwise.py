@@ -40,10 +40,15 @@ WEIGHTS = ("unit", "stable", "robust")
 WORK_BYTES = 600_000_000
 TILE_BYTES = (30_000_000, 200_000_000)
 
+#: Pixels that are despeckled at a time: the same whatever else is asked for, so that the filter's rounding
+#: does not depend on it.
+FILTER_PIXELS = 1_000_000
+
 #: Results up to this size are computed at once and kept in memory; larger ones stay lazy.
 KEPT_BYTES = 256_000_000
 
-#: Rows of each block, and number of blocks, on which the spread of a result that stays lazy is measured.
+#: Pixels of an image up to which the spread is measured on all of it, beyond on some blocks of rows.
+WHOLE_PIXELS = 1_200_000
 SAMPLE_ROWS, SAMPLE_BLOCKS = 8, 8
 
 #: Attributes of the variables.
@@ -98,7 +103,14 @@ def tile_rows(dates: int, entries: int, columns: int) -> int:
     """Rows of a tile, so that the tiles under work stay within bounds on all of the machine's cores."""
     workers = dask.config.get("num_workers", None) or os.cpu_count() or 1
     size = min(max(WORK_BYTES // int(workers), TILE_BYTES[0]), TILE_BYTES[1])
-    return max(1, size // (bytes_per_pixel(dates, entries) * max(columns, 1)))
+    rows = max(1, size // (bytes_per_pixel(dates, entries) * max(columns, 1)))
+    whole = filter_rows(columns)  # tiles of rows that divide those of the filter, or hold some of them
+    return whole * (rows // whole) if rows >= whole else -(-whole // -(-whole // rows))
+
+
+def filter_rows(columns: int) -> int:
+    """Rows that are despeckled at a time."""
+    return max(1, FILTER_PIXELS // max(columns, 1))
 
 
 def _invert(
@@ -122,26 +134,30 @@ def _invert(
     records = _records(stack, plan, weights, options)
     quantity = records.dtype.names[0]  # the change at the fixed ground position, where there is one
     data = _dataset(stack, reference, entries, options)
-    stable = options.stable
+    rows, columns = stack.shape[1:]
+    fields = {name: records[name] for name in records.dtype.names}
     if records.size * records.dtype.itemsize <= KEPT_BYTES:
         kept = records.compute()
-        std, stable, where = _spread(kept[quantity], stable, options)
         fields = {name: np.ascontiguousarray(kept[name]) for name in kept.dtype.names}
+    # Nothing here depends on the other entries, so that one more date does not move the others.
+    if rows * columns <= WHOLE_PIXELS:
+        std, ground, where = _spread(np.asarray(fields[quantity]), options.stable, options)
+        stable: NDArray[np.bool_] | None = ground
     else:
-        rows = _sample_rows(records.chunks[1])
+        parts = _sample_rows(rows)
         # One block after the other: together they would hold all their images at once.
-        sample = np.concatenate([records[quantity][:, r].compute() for r in rows], axis=1)
-        part = None if stable is None else np.concatenate([stable[r] for r in rows])
+        sample = np.concatenate([np.asarray(fields[quantity][:, r]) for r in parts], axis=1)
+        part = None if options.stable is None else np.concatenate([options.stable[r] for r in parts])
         std, _, where = _spread(sample, part, options)
-        where += f", on a sample of {sample.shape[1]} of {stack.shape[1]} rows"
-        fields = {name: records[name] for name in records.dtype.names}
+        where += f", on a sample of {sample.shape[1]} of {rows} rows"
+        stable = options.stable
     grid = ("date", "azimuth", "range")
     for name, array in fields.items():
         data[name] = (grid, array)
     if weights is not None and "weights" not in fields:
         data["weights"] = (grid[1:], np.asarray(weights, dtype=np.float32))
     if stable is not None:
-        data["stable"] = (grid[1:], stable)
+        data["stable"] = (grid[-stable.ndim :], stable)
     data["measured_amplitude"] = measured_amplitude(stack, entries)
     std[[not entry.reference for entry in entries]] = 0.0
     data["elevation_change_std"] = ("date", std.astype(np.float32))
@@ -203,7 +219,7 @@ def _records(stack: Stack, plan: Plan, weights: NDArray[np.float64] | None, opti
     dates, rows, columns = stack.shape
     size = options.tile_rows or tile_rows(dates, len(plan.entries), columns)
     chunks = {0: dates, 1: min(size, rows), 2: columns}
-    amplitude = lazy(data["amplitude"].data).rechunk({1: chunks[1], 2: columns})
+    amplitude = lazy(data["amplitude"].data).rechunk({1: min(filter_rows(columns), rows), 2: columns})
     filtered = despeckled(
         Stack(data.assign(amplitude=(data["amplitude"].dims, amplitude))), options.despeckle
     )
@@ -225,11 +241,11 @@ def _records(stack: Stack, plan: Plan, weights: NDArray[np.float64] | None, opti
     )
 
 
-def _sample_rows(tiles: tuple[int, ...]) -> list[slice]:
-    """Take the first rows of tiles spread over the image: so no tile is computed for a few rows of it."""
-    starts = np.concatenate([[0], np.cumsum(tiles)[:-1]])
-    chosen = np.unique(np.linspace(0, len(tiles) - 1, SAMPLE_BLOCKS).astype(int))
-    return [slice(int(starts[k]), int(starts[k]) + min(SAMPLE_ROWS, tiles[k])) for k in chosen]
+def _sample_rows(rows: int) -> list[slice]:
+    """Take blocks of rows spread over the image."""
+    size = min(SAMPLE_ROWS, rows)
+    starts = np.unique(np.linspace(0, rows - size, SAMPLE_BLOCKS).astype(int))
+    return [slice(int(start), int(start) + size) for start in starts]
 
 
 def _spread(
@@ -237,8 +253,8 @@ def _spread(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
     """Measure the standard error of every entry; also the stable ground, and a text that says which."""
     if stable is None:
-        stable = find_stable(change)
-        where = f"found away from change: {int(stable.sum())} pixels"
+        stable = np.stack([find_stable(entry[None]) for entry in change])
+        where = "found away from change, of each date by itself"
     else:
         where = f"{options.stable_name}: {int(stable.sum())} pixels"
     if isinstance(options.weights, str) and options.weights != "unit":

@@ -49,15 +49,17 @@ def spread(change: NDArray[Any], stable: NDArray[np.bool_]) -> NDArray[np.float6
     ----------
     change : ndarray (date, azimuth, range)
         Metres, NaN where there is no value.
-    stable : ndarray of bool (azimuth, range)
-        Stable ground.
+    stable : ndarray of bool (azimuth, range) or (date, azimuth, range)
+        Stable ground, of all entries or of each.
 
     Returns
     -------
     ndarray (date,)
         Metres; NaN where no stable pixel has a value.
     """
-    return np.array([nmad(entry[stable]) for entry in change])
+    return np.array(
+        [nmad(entry[ground]) for entry, ground in zip(change, np.broadcast_to(stable, change.shape))]
+    )
 
 
 def find_stable(change: NDArray[Any]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from mosart.stack import Date, Stack
 
 from .own import geocoded
 from .stream import Progress
+from .survey import survey
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ def drop_empty(stack: Stack, empty: list[Date], path: str, minimum_dates: int) -
     Returns
     -------
     Stack
+        Its attribute ``rejected_dates`` names them.
 
     Raises
     ------
@@ -60,11 +62,15 @@ def drop_empty(stack: Stack, empty: list[Date], path: str, minimum_dates: int) -
     if not empty:
         return stack
     log.warning("%s: set aside, as they are zero or NaN everywhere: %s", path, names)
-    return stack.select(kept)
+    before = str(stack.dataset.attrs.get("rejected_dates", "none"))
+    rejected = [] if before == "none" else [before]
+    rejected += [f"{date:%Y%m%d}: zero or NaN everywhere" for date in empty]
+    left = stack.select(kept)
+    return Stack(left.dataset.assign_attrs(rejected_dates="; ".join(rejected)))
 
 
 def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | None = None) -> Stack:
-    """Look at every amplitude of a stack once, by blocks, before work starts.
+    """Look at every amplitude of a stack once, before work starts.
 
     Opening a stack looks at a sample of each image; every block is also checked for negative numbers
     whenever it is read. This function looks at all of it at once, best on the cropped stack, so that
@@ -77,7 +83,7 @@ def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | N
     minimum_dates : int
         Fewer images than these left are refused.
     progress : callable, optional
-        Called with the images done and the images there are.
+        Called with the rows done and the rows there are.
 
     Returns
     -------
@@ -87,28 +93,16 @@ def check_values(stack: Stack, *, minimum_dates: int = 2, progress: Progress | N
     Raises
     ------
     InputError
-        If an amplitude is negative (decibels suspected), cannot be read, or too few images are left.
+        If an amplitude is negative (decibels suspected), cannot be read, no height is finite, or too few
+        images are left.
     """
     known = stack.dataset.encoding.get(_MEMO)
     if known is not None and known == _identity(stack):
         return stack
-    empty = []
-    source = str(stack.dataset.attrs.get("source", "the stack"))
-    amplitude = stack.dataset["amplitude"]
-    for index, date in enumerate(stack.dates):
-        image = amplitude[index]
-        lit, negative = _lit_and_negative(image.data)
-        if negative:
-            raise InputError(
-                f"{date:%Y%m%d} of {source} holds negative amplitudes",
-                expected="linear amplitudes, zero or more",
-                hint="decibels? then amplitude = 10**(dB/20)",
-            )
-        if not lit:
-            empty.append(date)
-        if progress is not None:
-            progress(index + 1, len(stack.dates))
-    checked = drop_empty(stack, empty, source, minimum_dates)
+    found = survey(stack, progress=progress)
+    checked = drop_empty(
+        stack, found.empty, str(stack.dataset.attrs.get("source", "the stack")), minimum_dates
+    )
     checked.dataset.encoding[_MEMO] = _identity(checked)
     return checked
 
@@ -117,12 +111,6 @@ def _identity(stack: Stack) -> str | None:
     """Name of the lazy amplitudes, which a crop or a selection changes; in memory they have none."""
     data = stack.dataset["amplitude"].data
     return data.name if isinstance(data, da.Array) else None
-
-
-def _lit_and_negative(image: object) -> tuple[bool, bool]:
-    blocks = da.asarray(image)
-    lit, negative = compute(((blocks > 0) & da.isfinite(blocks)).any(), (blocks < 0).any())
-    return bool(lit), bool(negative)
 
 
 def find_empty(stack: Stack) -> list[Date]:

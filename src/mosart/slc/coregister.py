@@ -28,6 +28,8 @@ from .scene import LonLat, Scene, build_scene, check_alike, crop_scene, merge_da
 
 logger = logging.getLogger(__name__)
 
+#: To be raised when the same products come to give another stack: one made before is then made again.
+VERSION = 2
 #: An offset that remains after it was applied, pixels, above which a date is refused.
 _WORST = 0.5
 _LEAST_OVERLAP = 0.02
@@ -198,15 +200,16 @@ def coregister(
     dates, base, scene, dem = prepare(
         products, dem_paths, grid_date=grid_date, crop=crop, dem_datum=dem_datum
     )
-    tell("geometry")
-    layers = reference_geometry(scene, dem, workers=workers, allocate=allocate)
-    changed = exclude(layers.longitude, layers.latitude) if exclude is not None else None
     shape = (scene.grid.rows, scene.grid.columns)
     amplitude = allocate((len(dates), *shape), np.float32, "amplitude")
     reference = dates.index(base)
+    # Before the long work: where this image cannot be read, there is no stack.
     copy_pixels(base, scene, amplitude[reference], workers=workers)
     if not np.isfinite(amplitude[reference]).any():
         raise InputError(f"{base.name}: the image is empty here")
+    tell("geometry")
+    layers = reference_geometry(scene, dem, workers=workers, allocate=allocate)
+    changed = exclude(layers.longitude, layers.latitude) if exclude is not None else None
     reports: dict[int, DateReport] = {reference: DateReport(base, UNMEASURED, False, UNMEASURED)}
     rejected: list[tuple[dt.date, str]] = []
     error = 0.0

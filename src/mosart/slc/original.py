@@ -20,6 +20,7 @@ from mosart.io.atomic import atomic_path
 from .coregister import Coregistered, coregister
 from .product import Product
 from .scene import build_scene
+from .scratch import scratch
 from .sensors import open_product
 
 logger = logging.getLogger(__name__)
@@ -74,18 +75,40 @@ def _put(group: Any, values: dict[str, Any]) -> None:
         group.create_dataset(name, data=array, compression="gzip")
 
 
-def _check_same(file: Any, result: Coregistered, output: Path) -> None:
+def _check_target(target: Path, index: int) -> None:
+    """Refuse, before any work, an output that cannot be written or added to."""
+    if not target.resolve().parent.is_dir():
+        raise InputError(f"{target}: its folder does not exist")
+    if index > 1:
+        if not target.is_file():
+            raise InputError(f"{target} does not exist", hint="index=1 makes it")
+        try:
+            with h5py.File(target):
+                pass
+        except OSError as error:
+            raise InputError(f"{target} cannot be read", got=str(error), expected="HDF5") from None
+
+
+def _check_same(group: Any, result: Coregistered, output: Path) -> None:
     """Refuse to add dates to a file of another grid."""
     shape = result.layers.height.shape
-    if "dem" not in file or file["dem"].shape != shape:
-        raise InputError(
-            f"{output} is of another grid",
-            expected=f"{shape}",
-            got=str(file["dem"].shape) if "dem" in file else "no dem",
-        )
+    there = group["dem"].shape if "dem" in group else None
+    if there != shape:
+        raise InputError(f"{output} is of another grid", expected=f"{shape}", got=f"{there or 'no dem'}")
+    for name, mine in (("lon", result.layers.longitude), ("lat", result.layers.latitude)):
+        theirs = np.asarray(group[name][:: max(shape[0] // 50, 1)])
+        away = np.abs((theirs - mine[:: max(shape[0] // 50, 1)] + 180.0) % 360.0 - 180.0)
+        # A hundred-thousandth of a degree is a metre.
+        if not np.isfinite(away).any() or np.nanmax(away) > 1e-5:
+            raise InputError(
+                f"{output} is of another grid",
+                expected=f"the {name} of the first date's grid",
+                got=f"places up to {np.nanmax(away, initial=0.0):.2g} degrees away",
+                hint="index=1 makes the file anew",
+            )
 
 
-def coregistration_bursts(  # noqa: PLR0912
+def coregistration_bursts(
     bursts_list: AnyPath, output: AnyPath = "projections.h5", index: int = 1, *, workers: int = 1
 ) -> list[str]:
     """Coregister Sentinel-1 bursts and write the original's flat HDF5.
@@ -114,6 +137,41 @@ def coregistration_bursts(  # noqa: PLR0912
         If the list mixes bursts or polarisations, or no date but the first could be aligned.
     """
     path, target = Path(bursts_list), Path(output)
+    names = _burst_names(path)
+    _check_index(index, len(names))
+    _check_target(target, index)
+    wanted = [names[0], *names[index:]]
+    folders = [path.resolve().parent, Path.cwd()]
+    found: dict[str, Path] = {}
+    for name in wanted:
+        for folder in folders:
+            for end in (".tiff", ".tif"):
+                if (folder / f"{name}{end}").is_file() and (folder / f"{name}.xml").is_file():
+                    found.setdefault(name, folder / f"{name}{end}")
+    missing = [n for n in wanted if n not in found]
+    if missing:
+        found.update(_fetch(missing, folders[0]))
+    products = _open([found[n] for n in wanted if n in found])
+    if index > 1 and products[0].paths[0] != found.get(names[0]):
+        raise InputError(f"{names[0]} cannot be read: the grid of {target} is its own")
+    with scratch(target) as allocate, atomic_path(target) as temporary:
+        result = coregister(products, _dem(folders, products), workers=workers, allocate=allocate)
+        images = {f"{d:%Y%m%d}": result.amplitude[k] for k, d in enumerate(result.dates)}
+        if index > 1:
+            shutil.copyfile(target, temporary)
+        with h5py.File(temporary, "a" if index > 1 else "w") as file:
+            if index > 1:
+                _check_same(file, result, target)
+                del images[min(images)]
+            else:
+                _put(file, _planes(result))
+            _put(file, images)
+    done = {f"{d:%Y%m%d}" for d in result.dates}
+    return sorted({n.split("_")[3][:8] for n in wanted} - done)
+
+
+def _burst_names(path: Path) -> list[str]:
+    """Names in a list of bursts, by date; of one burst and one polarisation."""
     try:
         names = sorted({line.strip() for line in path.read_text().splitlines() if line.strip()})
     except (OSError, UnicodeDecodeError) as error:
@@ -130,37 +188,13 @@ def coregistration_bursts(  # noqa: PLR0912
         kinds = sorted({m.group(group) for m in parsed if m})
         if len(kinds) > 1:
             raise InputError(f"{path} has more than one {what}", got=", ".join(kinds))
-    names.sort(key=lambda n: n.split("_")[3])
-    if not 1 <= index <= max(len(names) - 1, 1):
-        raise InputError(f"index {index}", expected=f"1 to {max(len(names) - 1, 1)}")
-    wanted = [names[0], *names[index:]]
-    folders = [path.resolve().parent, Path.cwd()]
-    found: dict[str, Path] = {}
-    for name in wanted:
-        for folder in folders:
-            for end in (".tiff", ".tif"):
-                if (folder / f"{name}{end}").is_file() and (folder / f"{name}.xml").is_file():
-                    found.setdefault(name, folder / f"{name}{end}")
-    missing = [n for n in wanted if n not in found]
-    if missing:
-        found.update(_fetch(missing, folders[0]))
-    products = _open([found[n] for n in wanted if n in found])
-    result = coregister(products, _dem(folders, products), workers=workers)
-    images = {f"{d:%Y%m%d}": result.amplitude[k] for k, d in enumerate(result.dates)}
-    with atomic_path(target) as temporary:
-        if index > 1:
-            if not target.is_file():
-                raise InputError(f"{target} does not exist", hint="index=1 makes it")
-            shutil.copyfile(target, temporary)
-        with h5py.File(temporary, "a" if index > 1 else "w") as file:
-            if index > 1:
-                _check_same(file, result, target)
-                del images[min(images)]
-            else:
-                _put(file, _planes(result))
-            _put(file, images)
-    done = {f"{d:%Y%m%d}" for d in result.dates}
-    return sorted({n.split("_")[3][:8] for n in wanted} - done)
+    return sorted(names, key=lambda n: n.split("_")[3])
+
+
+def _check_index(index: int, count: int) -> None:
+    """Refuse a place in the list that there is not."""
+    if not 1 <= index <= max(count - 1, 1):
+        raise InputError(f"index {index}", expected=f"1 to {max(count - 1, 1)}")
 
 
 def _fetch(names: Sequence[str], folder: Path) -> dict[str, Path]:
@@ -218,15 +252,18 @@ def coregistration(
         raise InputError(f"{folder} does not exist", expected="a folder of SSC products")
     listed = sorted(p for p in folder.iterdir() if p.is_dir())
     opened = sorted(_open(listed), key=lambda p: p.date)
-    if not 1 <= index <= max(len(opened) - 1, 1):
-        raise InputError(f"index {index}", expected=f"1 to {max(len(opened) - 1, 1)}")
+    _check_index(index, len(opened))
+    _check_target(target, index)
     products = [opened[0], *opened[index:]]
-    result = coregister(products, _dem([folder, folder.parent, Path.cwd()], products), workers=workers)
-    first: dt.date = result.dates[0]
-    with atomic_path(target) as temporary:
-        if index > 1 and target.is_file():
+    with scratch(target) as allocate, atomic_path(target) as temporary:
+        tiles = _dem([folder, folder.parent, Path.cwd()], products)
+        result = coregister(products, tiles, workers=workers, allocate=allocate)
+        first: dt.date = result.dates[0]
+        if index > 1:
             shutil.copyfile(target, temporary)
         with h5py.File(temporary, "a" if index > 1 else "w") as file:
+            for group in [g for g in file.values() if isinstance(g, h5py.Group)]:
+                _check_same(group, result, target)
             for k, date in enumerate(result.dates[1:], start=1):
                 group = file.require_group(f"{first:%Y%m%d}_{date:%Y%m%d}")
                 images = {"amps": result.amplitude[0], "amps1": result.amplitude[k]}

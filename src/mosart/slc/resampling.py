@@ -18,7 +18,7 @@ from .product import Product, Segment
 from .scene import Scene, find_segment
 
 #: Pixels that one task works on.
-_TILE = 3_000_000
+TILE = 3_000_000
 
 #: Makes an array: shape, kind, name. In memory by default; a caller may map it to a scratch file.
 Allocate = Callable[[tuple[int, ...], Any, str], NDArray[Any]]
@@ -31,7 +31,7 @@ def in_memory(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any]:  #
 
 def _tiles(scene: Scene) -> list[tuple[int, int, str]]:
     """Blocks of lines of one owner each."""
-    most = max(_TILE // max(scene.grid.columns, 1), 16)
+    most = max(TILE // max(scene.grid.columns, 1), 16)
     return [
         (start, min(start + most, stop), name)
         for first, stop, name in scene.owners
@@ -117,7 +117,9 @@ def resample(
             _fill(segment, time, distance, weights, values, filled)
             if filled.all():
                 break
-        out[rows] = np.where(filled, np.abs(values), np.float32(np.nan))
+        amplitude = np.abs(values)
+        # Where all samples under the kernel are zero, the product has no data.
+        out[rows] = np.where(filled & (amplitude > 0), amplitude, np.float32(np.nan))
 
     _map(work, _tiles(scene), workers)
     return float(np.hypot(row_error, column_error))
@@ -226,6 +228,6 @@ def reference_geometry(
         for name, values in vars(part).items():
             getattr(layers, name)[first:last] = values
 
-    most = max(_TILE // max(scene.grid.columns, 1) // 4, 8)
+    most = max(TILE // max(scene.grid.columns, 1) // 4, 8)
     _map(work, [(k, min(k + most, shape[0]), "") for k in range(0, shape[0], most)], workers)
     return layers

@@ -18,7 +18,9 @@ from mosart.geometry import LookFrame, flag_visibility, resolve
 from mosart.geometry.resolve import GeometryUnknown
 from mosart.inversion import Entry, plan_entries
 from mosart.io import open_stack
+from mosart.io.checks import drop_empty
 from mosart.io.isce import input_files
+from mosart.io.survey import Survey, survey
 from mosart.stack import Stack
 
 from .accuracy import expected_error
@@ -28,7 +30,6 @@ from .folder import ProductFolder
 from .log import Talk
 from .memory import Estimate, estimate
 from .places import is_numbers, select_dates
-from .survey import Survey, set_aside_empty, survey
 
 logger = logging.getLogger(__name__)
 
@@ -166,8 +167,9 @@ def prepare(
     areas = _areas(stack, config)
     stable = read_areas(config.stable).union(stack) if config.stable is not None else None
     weights = _weights(whole, stack, config)
-    found = survey(stack, talk)
-    stack = set_aside_empty(stack, found)
+    with talk.progress("reading all images once") as advance:
+        found = survey(stack, progress=advance)
+    stack = drop_empty(stack, found.empty, str(path), 2)
     reference, entries = _entries(stack, config)
     workers = config.workers or available_cores()
     used = config.merged(Config(reference=tuple(f"{date:%Y%m%d}" for date in reference), workers=workers))

@@ -9,8 +9,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mosart.errors import InputError
+from mosart.periods import Period
 
-from .places import BOX_FORMS, check_dates, is_numbers, lonlat_fault, parse_box, parse_date, pixels_fault
+from .places import (
+    BOX_FORMS,
+    PERIOD_FORMS,
+    check_dates,
+    is_numbers,
+    lonlat_fault,
+    parse_box,
+    parse_date,
+    parse_period,
+    period_text,
+    pixels_fault,
+)
 
 DEFAULT_METHOD = "rowwise-intensity"
 WEIGHTS = ("unit", "stable", "robust")
@@ -98,6 +110,21 @@ def _points(value: object) -> object:
     return [_point(item) for item in listed] if isinstance(listed, Sequence) else listed
 
 
+def _activity(value: object) -> object:
+    """Periods, each a text or start, end and label; brought to their canonical writing."""
+    listed = (value,) if isinstance(value, Mapping) else _listed(value)
+    if not isinstance(listed, Sequence):
+        return listed
+    return [period_text(parse_period(item)) for item in listed]
+
+
+def _without(value: object) -> object:
+    listed = _listed(value)
+    return (
+        [part for item in listed for part in str(item).split(",")] if isinstance(listed, Sequence) else listed
+    )
+
+
 def _box(value: object) -> object:
     """Read a box written as a text or as four numbers."""
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1:
@@ -153,6 +180,9 @@ class Box(Section):
 
 
 Place = Annotated[str, BeforeValidator(_place)]
+
+#: Products that can be left out.
+OptionalProduct = Literal["geotiff", "mintpy", "qgis", "figures", "report"]
 
 
 class Geometry(Section):
@@ -299,6 +329,15 @@ class Config(Section):
         "robust, or the path of a raster (GeoTIFF, or .npy on the radar grid)",
     )
     grid: Grid = Field(default=Grid(), description="the map grid of the products")
+    activity: Annotated[tuple[str, ...], BeforeValidator(_activity)] = Field(
+        default=(),
+        description="periods of activity, shaded in figures and page: " + PERIOD_FORMS,
+    )
+    without: Annotated[tuple[OptionalProduct, ...], BeforeValidator(_without)] = Field(
+        default=(),
+        description="products to leave out, which take time and disk on large images: geotiff (and with "
+        "them qgis), mintpy, qgis (and bowser), figures, report",
+    )
     workers: int | None = Field(
         default=None,
         ge=1,
@@ -326,6 +365,16 @@ class Config(Section):
                 hint="leave one out",
             )
         return self
+
+    def periods(self) -> tuple[Period, ...]:
+        """Return the periods of activity."""
+        return tuple(parse_period(text) for text in self.activity)
+
+    def wants(self, product: OptionalProduct) -> bool:
+        """Whether a product that can be left out is to be made."""
+        if product == "qgis" and "geotiff" in self.without:
+            return False
+        return product not in self.without
 
     def weights_path(self) -> Path | None:
         """Return the raster of the weights, or None where they are named."""

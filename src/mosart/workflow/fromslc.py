@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from mosart.errors import InputError
 from mosart.inversion import plan_entries
 from mosart.io.netcdf import open_dataset
 
-from .check import check_grid, existing, required
+from .check import check_grid, existing, product_files, required
 from .config import Config
 from .coregister import check_products, coregister_products
 from .cores import available_cores
+from .extent import check_extent
 from .folder import ProductFolder
 from .log import Talk
+from .memory import estimate_coregistration
 from .places import parse_date, select_dates
 from .provenance import hash_files, software_version
 
@@ -98,17 +100,22 @@ def check_slc(config: Config, *, run: bool = True) -> ProductPlan:
     InputError
         Naming the product, file, date or key that cannot be used.
     """
+    from mosart.geometry.orbit import coverage
     from mosart.slc.coregister import prepare
+    from mosart.slc.resampling import TILE
 
     out = required(config, "slc", "dem")
     inputs = existing(config)
     if run or not is_file(out):
         ProductFolder(out).examine(inputs, making=(STACK,))
     check_grid(config)
-    if config.areas or config.points:
-        read_areas([*config.areas, *config.points])
-    if config.stable is not None:
-        read_areas(config.stable)
+    if not run and is_file(out) and config.crop.pixels is not None:
+        raise InputError(
+            "crop: a stack of products is cut by longitude and latitude",
+            expected="lonlat=WEST,SOUTH,EAST,NORTH",
+            got=f"a pixel box, {config.crop.pixels}",
+            hint="cut the stack by pixels when it is used: `mosart run --stack STACK --crop pixels=…`",
+        )
     products = check_products(
         config.slc, config.dem, polarization=config.polarization or "", orbits=config.orbits
     )
@@ -119,6 +126,7 @@ def check_slc(config: Config, *, run: bool = True) -> ProductPlan:
         crop=config.crop.lonlat,
         dem_datum=config.dem_datum,
     )
+    check_extent(scene.grid, dem, config)
     dates = tuple(p.date for p in passes)
     if run:
         _check_dates(config, dates)
@@ -127,11 +135,18 @@ def check_slc(config: Config, *, run: bool = True) -> ProductPlan:
         f"{p.track}, orbit: {p.orbit_source}"
         for p in passes
     ]
+    workers = config.workers or available_cores()
+    shape = (len(dates), scene.grid.rows, scene.grid.columns)
+    memory = estimate_coregistration(shape, dem.heights.size, TILE, workers)
+    memory.warn()
     lines += [
         f"size       {len(dates)} dates, {scene.grid.rows} azimuth rows x {scene.grid.columns} range pixels, "
         f"the grid of {base.date:%Y%m%d}",
-        f"heights    {', '.join(p.name for p in config.dem)}: {dem.datum}",
+        f"heights    {', '.join(p.name for p in config.dem)}: {dem.datum}; "
+        f"{100 * coverage(scene.grid, dem):.1f} % of the scene are covered",
         f"amplitude  {base.radiometric_scale}",
+        f"memory     about {memory.peak / 2**30:.2f} GiB with {workers} workers, to coregister",
+        f"disk       about {memory.disk / 2**30:.2f} GiB, half of it until the stack is written",
     ]
     return ProductPlan(config, out, dates, tuple(lines), inputs)
 
@@ -175,11 +190,13 @@ def make_stack(plan: ProductPlan, talk: Talk) -> tuple[Path, dict[Path, str]]:
     InputError
         If pixels cannot be read, or no date can be aligned.
     """
+    from mosart.slc.coregister import VERSION
+
     if plan.single:
         return _coregister(plan, plan.out, talk, {}), {}
     folder = ProductFolder(plan.out)
     hashes = hash_files(plan.inputs, talk)
-    made_of = _made_of(plan, hashes)
+    made_of = _made_of(plan, hashes, VERSION)
     path = plan.out / STACK
     if STACK in folder.products() and _recorded(path) == made_of:
         logger.info("%s was made of the same products and settings: it is used as it is", path)
@@ -241,17 +258,27 @@ def _changed(config: Config) -> Callable[[Places, Places], NDArray[np.bool_]] | 
     return inside
 
 
-def _made_of(plan: ProductPlan, hashes: Mapping[Path, str]) -> str:
-    """One hash of everything that decides what the stack holds."""
-    config = plan.config.model_dump(mode="json")
-    keys = ("slc", "dem", "orbits", "grid_date", "dem_datum", "polarization", "areas")
+def _made_of(plan: ProductPlan, hashes: Mapping[Path, str], version: int) -> str:
+    """One hash of everything that decides what the stack holds, and of nothing else."""
+    config = plan.config
+
+    def contents(paths: Iterable[Path]) -> list[tuple[str, ...]]:
+        # Names count, as a subswath or a burst may be told by them; folders and the order do not.
+        return sorted((path.name, *(hashes[part] for part in product_files(path))) for path in paths)
+
     told = {
-        "version": software_version(),
-        "files": {str(path): value for path, value in hashes.items()},
-        "crop": config["crop"]["lonlat"],
-        **{key: config[key] for key in keys},
+        "software": software_version(),
+        "step": version,
+        "slc": contents(config.slc),
+        "dem": contents(config.dem),
+        "orbits": contents(config.orbits),
+        "areas": sorted(hashes.get(Path(text), text) for text in config.areas),
+        "crop": config.crop.lonlat,
+        "grid_date": config.grid_date,
+        "dem_datum": config.dem_datum,
+        "polarization": config.polarization,
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _recorded(path: Path) -> str:

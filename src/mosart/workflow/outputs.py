@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from mosart.areas import Areas, read_areas
+from mosart.areas import Areas, read_written_areas
 from mosart.change import ElevationChange
 from mosart.compare import Comparison, compare
 from mosart.errors import InputError
@@ -18,13 +18,14 @@ from mosart.io.bowser import write_bowser
 from mosart.io.mintpy_export import write_mintpy
 from mosart.io.netcdf import open_dataset
 from mosart.io.qgis import write_qgis
+from mosart.periods import Period
 from mosart.report.comparison import write_comparison
 from mosart.report.page import write_page
 
 from .accuracy import expected_error
 from .configfile import load
 from .folder import ProductFolder
-from .products import write_rasters
+from .products import AREAS, write_rasters
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,9 @@ def make_report(folder: Path) -> Path:
         data = opened.enter_context(open_dataset(_results(folder)[0]))
         method = str(data.attrs["method"])
     with ProductFolder(folder).amended(r"report\.html"):
-        return write_page(folder, areas=_areas(folder), accuracy=expected_error(method))
+        return write_page(
+            folder, areas=_areas(folder), activity=_activity(folder), accuracy=expected_error(method)
+        )
 
 
 def export(folder: Path, target: str) -> list[Path]:
@@ -180,13 +183,21 @@ def _nothing(path: Path, expected: str) -> InputError:
     )
 
 
-def _areas(folder: Path) -> Areas | None:
-    """Read the areas and points of a run; the files they came from may be gone."""
+def _activity(folder: Path) -> tuple[Period, ...]:
+    """Read the periods of activity of a run from its config."""
     path = folder / "config.yaml"
     try:
-        config = load(path) if path.is_file() else None
-        named = [] if config is None else [*config.areas, *config.points]
-        return read_areas(named) if named else None
+        return load(path).periods() if path.is_file() else ()
+    except InputError as error:
+        logger.warning("the periods of activity of %s are left out: %s", path, error.what)
+        return ()
+
+
+def _areas(folder: Path) -> Areas | None:
+    """Read the areas and points of a run; the files they came from may be gone."""
+    path = folder / AREAS
+    try:
+        return read_written_areas(path) if path.is_file() else None
     except InputError as error:
         logger.warning("the areas of %s are left out: %s", path, error.what)
         return None

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mosart.errors import InputError
+from mosart.periods import Period
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{8}")
+
+PERIOD_FORMS = (
+    "START..END LABEL with dates as 20190115, END left out where it goes on, or start, end and label"
+)
 
 BOX_FORMS = "lonlat=WEST,SOUTH,EAST,NORTH or pixels=RANGE0,RANGE1,AZIMUTH0,AZIMUTH1"
 
@@ -212,3 +217,48 @@ def select_dates(text: str, available: Sequence[dt.date], name: str) -> tuple[dt
                 f"{name}: the stack has no date {first}", expected=f"one of {listed}", got=first, hint=hint
             )
     return tuple(chosen)
+
+
+def parse_period(value: object) -> Period:
+    """Read a period of activity from what a user wrote.
+
+    Parameters
+    ----------
+    value : object
+        ``"20190115..20190301 lava flow"``, ``"20190115.. dome grows"``, one day ``"20190115 collapse"``, or a
+        mapping with ``start`` and, where known, ``end`` and ``label``.
+
+    Returns
+    -------
+    Period
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or ends before it starts.
+    """
+    if isinstance(value, Period):
+        return value
+    if isinstance(value, Mapping) and "start" in value and not set(value) - {"start", "end", "label"}:
+        start, end, label = str(value["start"]), value.get("end"), value.get("label")
+        end, label = (None if end in (None, "") else str(end)), str(label or "")
+    elif isinstance(value, str | int) and not isinstance(value, bool):
+        dates, _, label = str(value).strip().partition(" ")
+        start, dots, last = dates.partition("..")
+        end = (last or None) if dots else start
+    else:
+        raise InputError("a period of activity cannot be read", expected=PERIOD_FORMS, got=repr(value))
+    period = Period(parse_date(start), None if end is None else parse_date(end), " ".join(label.split()))
+    if period.end is not None and period.end < period.start:
+        raise InputError(
+            "a period of activity ends before it starts",
+            expected="an end on the start's day or later",
+            got=f"{start} to {end}",
+        )
+    return period
+
+
+def period_text(period: Period) -> str:
+    """Write a period as :func:`parse_period` reads it."""
+    end = "" if period.end is None else f"{period.end:%Y%m%d}"
+    return f"{period.start:%Y%m%d}..{end} {period.label}".strip()

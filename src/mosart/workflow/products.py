@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from mosart.areas import write_areas
 from mosart.change import ElevationChange
 from mosart.errors import InputError
 from mosart.geocoding import geocode
@@ -30,6 +32,8 @@ from .log import Talk
 
 logger = logging.getLogger(__name__)
 
+#: The areas and points of a run, among its products.
+AREAS = "areas.geojson"
 #: What becomes a GeoTIFF; a standard error that is one number a date becomes a tag of these.
 RASTERS = (
     "elevation_change",
@@ -40,22 +44,24 @@ RASTERS = (
 )
 
 
-def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
-    """Bring the result to the map grid: netCDF and GeoTIFFs.
+def write_map(stored: xr.Dataset, plan: Plan, path: Path, talk: Talk, attrs: Mapping[str, str]) -> None:
+    """Bring results to the map grid.
 
     Parameters
     ----------
-    stored : ElevationChange
-        As written to ``radar.nc``.
+    stored : xarray.Dataset
+        Some dates of ``radar.nc``.
     plan : Plan
         For the grid.
-    stage : Path
-        Folder to write to.
+    path : Path
+        File to write.
     talk : Talk
-        For the progress bars.
+        For the progress bar.
+    attrs : mapping of str to str
+        Attributes of the file.
     """
     grid = plan.config.grid
-    mapped = geocode(stored, crs=grid.crs, pixel_size=grid.pixel_size)
+    mapped = geocode(ElevationChange(stored), crs=grid.crs, pixel_size=grid.pixel_size)
     logger.info(
         "map: %s x %s cells of %.6g in %s",
         mapped.sizes["y"],
@@ -64,9 +70,7 @@ def write_map(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> N
         mapped.rio.crs,
     )
     with talk.progress("geocoding") as advance:
-        write_dataset(mapped, stage / "elevation_change.nc", progress=advance)
-    with open_dataset(stage / "elevation_change.nc") as written, talk.progress("writing GeoTIFFs") as advance:
-        write_rasters(written, stage / "geotiff", progress=advance)
+        write_dataset(mapped.assign_attrs(attrs), path, progress=advance)
 
 
 def write_rasters(mapped: xr.Dataset, folder: Path, *, progress: Progress | None = None) -> list[Path]:
@@ -92,7 +96,7 @@ def write_rasters(mapped: xr.Dataset, folder: Path, *, progress: Progress | None
 
 
 def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
-    """Write the time series of areas and points, and the volumes of areas.
+    """Write the time series of areas and points, the volumes of areas, and the areas themselves.
 
     Parameters
     ----------
@@ -106,6 +110,7 @@ def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
     if plan.areas is None:
         logger.info("no areas or points are named: no time series and no volumes")
         return
+    write_areas(plan.areas, stage / AREAS, plan.stack)
     write_table(stored.time_series(plan.areas), stage / "timeseries.csv")
     if stored.quantity == "elevation_change_slant":
         logger.warning("without the geometry of the look there are no volumes")
@@ -135,7 +140,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
         For the progress bar.
     """
     folder = stage / "figures"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     images = plan.stack.select(plan.reference[:1])
     filtered = None
     if (
@@ -156,13 +161,14 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             mapped=mapped,
             series=tables.series,
             volumes=tables.volumes,
+            activity=plan.config.periods(),
             look=_look_bearing(plan),
             progress=advance,
         )
 
 
-def write_exports(stored: ElevationChange, stage: Path, talk: Talk) -> None:
-    """Write what other software opens: MintPy's files, a project for QGIS, a list for bowser.
+def write_for_mintpy(stored: ElevationChange, stage: Path, talk: Talk) -> None:
+    """Write MintPy's files, of the radar grid and, where there is one, of the map.
 
     Parameters
     ----------
@@ -173,14 +179,27 @@ def write_exports(stored: ElevationChange, stage: Path, talk: Talk) -> None:
     talk : Talk
         For the progress bar.
     """
-    with talk.progress("writing for MintPy, QGIS and bowser"):
+    map_file = stage / "elevation_change.nc"
+    with talk.progress("writing for MintPy"):
         write_mintpy(stored, stage / "mintpy")
-        map_file = stage / "elevation_change.nc"
         if map_file.exists():
             with open_dataset(map_file) as mapped:
                 write_mintpy(ElevationChange(mapped), stage / "mintpy")
-            write_qgis(stage)
-            write_bowser(stage)
+
+
+def write_for_gis(stage: Path, talk: Talk) -> None:
+    """Write a project for QGIS and a list for bowser, which show the GeoTIFFs.
+
+    Parameters
+    ----------
+    stage : Path
+        Folder to write to, where the GeoTIFFs are.
+    talk : Talk
+        For the progress bar.
+    """
+    with talk.progress("writing for QGIS and bowser"):
+        write_qgis(stage)
+        write_bowser(stage)
 
 
 def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
@@ -200,6 +219,7 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
             write_page(
                 stage,
                 areas=plan.areas,
+                activity=plan.config.periods(),
                 accuracy=expected_error(plan.config.method),
                 look=_look_bearing(plan),
             )

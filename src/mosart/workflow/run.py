@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,8 @@ import xarray as xr
 
 from mosart.change import ElevationChange
 from mosart.errors import InputError
-from mosart.inversion import METHODS, Options
+from mosart.inversion import METHODS, Entry, Options
+from mosart.io.digest import digest_data, digest_file
 from mosart.io.netcdf import open_dataset, write_dataset
 
 from .accuracy import expected_error
@@ -24,14 +28,28 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .fromslc import STACK, check_slc, make_stack
-from .log import Advance, Talk, dask_progress, recorded
-from .products import draw_figures, write_exports, write_map, write_report, write_tables
+from .layers import ALONE, TOGETHER, write_layers
+from .log import Talk, dask_progress, recorded
+from .needs import CAUSES, Needs, keys_of
+from .newest import newest_of
+from .products import (
+    draw_figures,
+    write_for_gis,
+    write_for_mintpy,
+    write_map,
+    write_rasters,
+    write_report,
+    write_tables,
+)
 from .provenance import CITATION, hash_files, software_version
+from .steps import Ledger, Step
 
 logger = logging.getLogger(__name__)
 
 #: Characters of an attribute at most: HDF5 takes 64 kB; `config.yaml` holds all.
 LONGEST_TEXT = 30_000
+#: Attributes that a method knows better than the stack.
+LOOK_ATTRIBUTES = ("incidence_angle", "range_spacing", "azimuth_spacing", "heading", "look_direction")
 
 
 @dataclass(frozen=True)
@@ -46,15 +64,19 @@ class Outcome:
         Their names in it.
     summary : str
         What was measured, for people.
+    unresolved : tuple of str
+        Why the newest date says nothing of what was asked, area by area; empty where it does.
     """
 
     folder: Path
     products: tuple[str, ...]
     summary: str
+    unresolved: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Tell a user what there is."""
-        return f"{self.summary}\n{len(self.products)} products in {self.folder}"
+        lines = [self.summary, *(f"NOT RESOLVED: {why}" for why in self.unresolved)]
+        return "\n".join([*lines, f"{len(self.products)} products in {self.folder}"])
 
 
 def run(config: Config, *, quiet: bool = False) -> Outcome:
@@ -131,38 +153,147 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
     folder = ProductFolder(plan.config.out)
     for line in plan.text().splitlines():
         logger.debug("%s", line)
-    with folder.staging(keep=(STACK,) if plan.config.slc else ()) as stage:
+    keep = (STACK,) if plan.config.slc else ()
+    with folder.staging(keep, resume=True) as stage:
         hashes = hash_files(plan.inputs, talk, plan.hashes)
-        provenance = _provenance(plan, hashes)
-        # A small result is computed here, a large one while it is written.
-        with talk.progress(f"inverting ({plan.config.method})") as advance, dask_progress(advance):
-            change = _invert(plan, advance)
-        with talk.progress("writing the result") as advance:
-            write_dataset(change.dataset.assign_attrs(provenance), stage / "radar.nc", progress=advance)
-        stored = ElevationChange(open_dataset(stage / "radar.nc"))
-        try:
-            write_tables(stored, plan, stage)
+        ledger = Ledger(stage, folder.path, folder.records(), keys_of(plan.config), CAUSES)
+        work = _Work(plan, Needs(plan), ledger, _provenance(plan, hashes), talk)
+        with ExitStack() as opened:
+            stored = ElevationChange(opened.enter_context(open_dataset(work.invert())))
             if plan.mapped:
-                write_map(stored, plan, stage, talk)
+                work.map(stored.dataset)
             elif not plan.stack.has_lonlat:
                 logger.warning("the stack has no lon/lat: results stay on the radar grid, there is no map")
             else:
                 logger.warning("without the geometry of the look there is no map: only radar.nc is written")
-            draw_figures(stored, plan, stage, talk)
-            write_exports(stored, stage, talk)
-            summary = _summary(stored, plan)
-        finally:
-            stored.dataset.close()
+            work.describe(stored)
+        newest = newest_of(stage, plan)
         _write_config(plan, hashes, stage)
         logger.debug("error: %s", expected_error(plan.config.method))
         shutil.copyfile(log, stage / "mosart.log")  # the page shows its warnings
-        write_report(plan, stage, talk)
+        work.report()
+        if ledger.reused:
+            logger.info(
+                "%d steps done, %d reused: nothing that they depend on changed", ledger.done, ledger.reused
+            )
         logger.info("done: products are in %s", folder.path)
         shutil.copyfile(log, stage / "mosart.log")
-    return Outcome(folder.path, folder.products(), summary)
+        ledger.close()
+    summary = "\n".join([*newest.lines, expected_error(plan.config.method)])
+    return Outcome(folder.path, folder.products(), summary, newest.unresolved)
 
 
-def _invert(plan: Plan, advance: Advance) -> ElevationChange:
+@dataclass(frozen=True)
+class _Work:
+    """The steps of a run, each done only where something that it depends on changed."""
+
+    plan: Plan
+    needs: Needs
+    ledger: Ledger
+    provenance: Mapping[str, str]
+    talk: Talk
+
+    def invert(self) -> Path:
+        """Invert every entry that is not there already; return the file of all."""
+        plan, method = self.plan, self.plan.config.method
+        entries = {entry.date: entry for entry in plan.entries}
+
+        def make(dates: Sequence[dt.date], path: Path) -> None:
+            # A small result is computed here, a large one while it is written.
+            with self.talk.progress(f"inverting ({method})") as advance, dask_progress(advance):
+                change = _invert(plan, tuple(entries[date] for date in dates))
+            with self.talk.progress("writing the result") as advance:
+                write_dataset(change.dataset.assign_attrs(self.provenance), path, progress=advance)
+
+        def finish(data: xr.Dataset) -> xr.Dataset:
+            stack = plan.stack.dataset
+            told = {name: value for name, value in stack.attrs.items() if name not in LOOK_ATTRIBUTES}
+            places = [name for name in ("height", "longitude", "latitude") if name in stack]
+            data = data.assign({name: stack[name].drop_vars("date", errors="ignore") for name in places})
+            reference = ",".join(f"{date:%Y%m%d}" for date in plan.reference)
+            return data.assign_attrs(told | {"reference_dates": reference} | dict(self.provenance))
+
+        return write_layers(
+            self.ledger,
+            self.needs.radar(),
+            {date: self.needs.inversion(date) for date in entries},
+            "radar.nc",
+            make=make,
+            finish=finish,
+            size=1 if method in ALONE else TOGETHER,
+            talk=self.talk,
+        )
+
+    def map(self, stored: xr.Dataset) -> None:
+        """Bring to the map, and to GeoTIFFs, what is not there already."""
+        dates = [entry.date for entry in self.plan.entries]
+
+        def chosen(data: xr.Dataset, some: Sequence[dt.date]) -> xr.Dataset:
+            return data.sel(date=np.array(some, dtype="datetime64[ns]"))
+
+        def make(some: Sequence[dt.date], path: Path) -> None:
+            write_map(chosen(stored, some), self.plan, path, self.talk, self.provenance)
+
+        def finish(data: xr.Dataset) -> xr.Dataset:
+            told = {name: value for name, value in stored.attrs.items() if name != "Conventions"}
+            return data.assign_attrs(told | dict(self.provenance))
+
+        path = write_layers(
+            self.ledger,
+            self.needs.map(),
+            {date: self.needs.layer(date) for date in dates},
+            "elevation_change.nc",
+            make=make,
+            finish=finish,
+            size=len(dates),
+            talk=self.talk,
+        )
+        if not self.plan.config.wants("geotiff"):
+            return
+        steps = {date: self.needs.geotiff(date) for date in dates}
+        missing = [date for date, step in steps.items() if not self.ledger.kept(step)]
+        if missing:
+            with (
+                open_dataset(path) as mapped,
+                self.talk.progress("writing GeoTIFFs") as advance,
+                self.ledger.working(*(steps[date] for date in missing)),
+            ):
+                write_rasters(chosen(mapped, missing), self.ledger.stage / "geotiff", progress=advance)
+
+    def describe(self, stored: ElevationChange) -> None:
+        """Make tables, figures and the files for other software."""
+        stage, wants = self.ledger.stage, self.plan.config.wants
+        self._once(self.needs.tables(), lambda: write_tables(stored, self.plan, stage))
+        if wants("figures"):
+            self._once(self.needs.figures(), lambda: draw_figures(stored, self.plan, stage, self.talk))
+        if wants("mintpy"):
+            self._once(self.needs.mintpy(), lambda: write_for_mintpy(stored, stage, self.talk))
+        if wants("qgis") and self.plan.mapped:
+            self._once(self.needs.gis(), lambda: write_for_gis(stage, self.talk))
+
+    def report(self) -> None:
+        """Make the page, when all else is there."""
+        if not self.plan.config.wants("report"):
+            return
+        stage = self.ledger.stage
+        lines = (stage / "mosart.log").read_text(encoding="utf-8").splitlines()
+        keys = {
+            name: key for name, key in keys_of(self.plan.config).items() if name not in ("workers", "out")
+        }
+        told = {
+            "the config as used": digest_data(keys),
+            "the warnings": digest_data([line.split(maxsplit=1)[1] for line in lines if " WARNING " in line]),
+            "the tables": digest_data([digest_file(p) for p in sorted(stage.glob("*.csv"))]),
+        }
+        self._once(self.needs.page(told), lambda: write_report(self.plan, stage, self.talk))
+
+    def _once(self, step: Step, make: Callable[[], None]) -> None:
+        if not self.ledger.kept(step):
+            with self.ledger.working(step):
+                make()
+
+
+def _invert(plan: Plan, entries: tuple[Entry, ...]) -> ElevationChange:
     # Not mosart.invert: where the look is not known, it would look for it again, on the crop.
     options = Options(
         frame=plan.frame,
@@ -170,9 +301,8 @@ def _invert(plan: Plan, advance: Advance) -> ElevationChange:
         weights=plan.weights,
         stable=plan.stable,
         stable_name=plan.config.stable or "given",
-        progress=advance,
     )
-    return METHODS[plan.config.method](plan.stack, plan.reference, plan.entries, options)
+    return METHODS[plan.config.method](plan.stack, plan.reference, entries, options)
 
 
 def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
@@ -204,13 +334,3 @@ def _write_config(plan: Plan, hashes: dict[Path, str], stage: Path) -> None:
         "epoch": f"entries: {', '.join(f'{entry.date:%Y%m%d}' for entry in plan.entries)}",
     }
     (stage / "config.yaml").write_text(dump(plan.config, heading=heading, notes=notes), encoding="utf-8")
-
-
-def _summary(stored: ElevationChange, plan: Plan) -> str:
-    data: xr.Dataset = stored.dataset
-    lines = [f"{stored.quantity} against {', '.join(f'{date:%Y%m%d}' for date in plan.reference)}"]
-    if "elevation_change_std" in data and data["elevation_change_std"].dims == ("date",):
-        for date, value in zip(stored.dates, data["elevation_change_std"].values, strict=True):
-            lines.append(f"  {date:%Y%m%d}  standard error {value:.2f} m")
-    lines.append(expected_error(plan.config.method))
-    return "\n".join(lines)

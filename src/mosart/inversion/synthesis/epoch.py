@@ -117,6 +117,33 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
     )
 
 
+def measure(reference: Reference, epoch: Epoch) -> Measured:
+    """Blocks of an epoch, and what their noise is.
+
+    Parameters
+    ----------
+    reference : Reference
+        Of the epoch.
+    epoch : Epoch
+        The new images.
+
+    Returns
+    -------
+    Measured
+        On the blocks of the refinement.
+    """
+    scene = reference.scene
+    energy, share = full_sums(epoch.mean, scene.block)
+    size = scene.block[0] * scene.block[1]
+    return Measured(
+        energy * scene.ground.range_spacing,
+        share,
+        full_sums(np.full(epoch.mean.shape, reference.floor), scene.block)[0] * scene.ground.range_spacing,
+        max(epoch.pixel_looks * epoch.dates * size, 0.5),
+        reference.looks(epoch.pixel_looks, scene.block),
+    )
+
+
 def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: str = "auto") -> Result:
     """Change of an epoch against its reference.
 
@@ -137,15 +164,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         On the nodes of the refinement.
     """
     scene = reference.scene
-    energy, share = full_sums(epoch.mean, scene.block)
-    size = scene.block[0] * scene.block[1]
-    measured = Measured(
-        energy * scene.ground.range_spacing,
-        share,
-        full_sums(np.full(epoch.mean.shape, reference.floor), scene.block)[0] * scene.ground.range_spacing,
-        max(epoch.pixel_looks * epoch.dates * size, 0.5),
-        reference.looks(epoch.pixel_looks, scene.block),
-    )
+    measured = measure(reference, epoch)
     look = Look(scene, measured)
     spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)
 

@@ -8,9 +8,9 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ from mosart.errors import InputError
 from mosart.io.atomic import atomic_path
 from mosart.io.netcdf import open_dataset
 from mosart.masks import Flag
+from mosart.periods import Period
 from mosart.report.canvas import REASONS
 from mosart.report.dates import CHANGE_COLOURS
 from mosart.report.places import WINDOW, Extreme, extremes
-from mosart.report.raster import block_means
 
 from . import facts, grid, layers
 
@@ -43,6 +43,7 @@ def write_page(
     *,
     out: str | os.PathLike[str] | None = None,
     areas: Areas | None = None,
+    activity: Sequence[Period] = (),
     accuracy: str = "",
     look: float | None = None,
     config: str = "",
@@ -52,12 +53,15 @@ def write_page(
     Parameters
     ----------
     folder : path-like
-        With ``radar.nc``, and where there are ``elevation_change.nc`` (then the page shows the map),
+        With ``radar.nc``, or of several looks ``radar_NAME.nc`` each (then the page switches between
+        them), and where there are ``elevation_change.nc`` (then the page shows the map),
         ``timeseries.csv``, ``volumes.csv`` and ``mosart.log``.
     out : path-like, optional
         The file; by default ``report.html`` in the folder. Written whole or not at all.
     areas : Areas, optional
         Outlined on the map, and what the colour scale is made for.
+    activity : sequence of Period, optional
+        When something went on: shaded in the curves.
     accuracy : str, optional
         How far the method's maps are from the truth, as measured; said beside the standard errors.
     look : float, optional
@@ -80,9 +84,13 @@ def write_page(
     source = Path(folder)
     target = source / "report.html" if out is None else Path(out)
     with ExitStack() as opened:
-        radar = _open(source / "radar.nc", opened)
-        mapped = _open(source / "elevation_change.nc", opened)
-        if radar is None and mapped is None:
+        looks = {
+            path.stem.removeprefix("radar").removeprefix("_"): opened.enter_context(open_dataset(path))
+            for path in sorted([*source.glob("radar.nc"), *source.glob("radar_*.nc")])
+        }
+        mapped = source / "elevation_change.nc"
+        joint = opened.enter_context(open_dataset(mapped)) if mapped.is_file() else None
+        if not looks and joint is None:
             raise InputError(
                 f"there is no result in {source}",
                 expected="radar.nc or elevation_change.nc",
@@ -92,10 +100,11 @@ def write_page(
         if not config and config_file.is_file():
             config = config_file.read_text(encoding="utf-8")
         text = render(
-            radar,
-            mapped,
+            looks,
+            joint,
             tables=facts.read_tables(source),
             areas=areas,
+            activity=activity,
             accuracy=accuracy,
             look=look,
             config=config,
@@ -109,16 +118,13 @@ def write_page(
     return target
 
 
-def _open(path: Path, opened: ExitStack) -> xr.Dataset | None:
-    return opened.enter_context(open_dataset(path)) if path.is_file() else None
-
-
 def render(
-    radar: xr.Dataset | None,
+    looks: Mapping[str, xr.Dataset],
     mapped: xr.Dataset | None,
     *,
     tables: facts.Tables,
     areas: Areas | None = None,
+    activity: Sequence[Period] = (),
     accuracy: str = "",
     look: float | None = None,
     config: str = "",
@@ -128,11 +134,14 @@ def render(
 
     Parameters
     ----------
-    radar, mapped : xarray.Dataset or None
-        The result on the radar grid and on the map; one at least. The map is shown where there is one.
+    looks : mapping of str to xarray.Dataset
+        Results on the radar grids, by the name of the look; may be empty where there is a map.
+    mapped : xarray.Dataset or None
+        The result on the map, of several looks the joint one. It is shown first where there is one; of
+        several looks the page shows the radar grids too.
     tables : Tables
         Of the run.
-    areas, accuracy, look, config : optional
+    areas, activity, accuracy, look, config : optional
         See :func:`write_page`.
     budget : int, optional
         Bytes of the compressed layers, at most.
@@ -142,29 +151,35 @@ def render(
     bytes
         UTF-8.
     """
-    shown = ElevationChange(mapped if mapped is not None else _required(radar))
-    counted = ElevationChange(radar) if radar is not None else shown
-    data = shown.dataset
+    grids = [] if mapped is None else [("all looks, on the map" if len(looks) > 1 else "", mapped)]
+    if mapped is None or len(looks) > 1:
+        grids += [(f"{name}, on its radar grid" if name else "", data) for name, data in looks.items()]
+    if not grids:
+        raise InputError("a page needs a result", expected="a dataset on the radar grid or on a map")
+    shown = ElevationChange(grids[0][1])
+    counted = ElevationChange(next(iter(looks.values()))) if len(looks) == 1 else shown
     entries = facts.entries_of(counted)
-    std = data["elevation_change_std"]
-    least = 2.0 * float(np.nanmax(std.values, initial=0.0)) if std.dims == ("date",) else 0.0
-    focus = grid.focus_of(areas, data)
-    drawn = layers.draw_layers(data, shown.quantity, shown.dims, least=least, focus=focus, budget=budget)
-    frame = grid.frame_of(data, drawn.block, drawn.shape, look)
-    newest = _newest(shown, entries)
-    high, low = extremes(block_means(data[shown.quantity].isel(date=newest), drawn.block)[0])
-    meta = _meta(shown, drawn, frame, entries)
+    views = []
+    for number, (name, data) in enumerate(grids):
+        change = shown if number == 0 else ElevationChange(data)
+        told = entries if number == 0 else facts.entries_of(change)
+        views.append(_view(name, change, told, areas, look=look, budget=budget // len(grids)))
+    first = views[0]
+    drawn, frame, newest, (high, low) = first.drawn, first.frame, first.newest, first.extremes
+    data = shown.dataset
     if frame.kind == "map" and shown.quantity == "elevation_change":
-        meta["correlations"] = grid.correlations(counted if counted.has_lonlat else shown, data, areas)
-    meta["outlines"] = grid.outlines(areas, frame, data)
-    meta["series"] = _records(tables.series)
-    meta["volumes"] = _records(tables.volumes)
-    meta["newest"] = newest
-    for name, extreme in (("highest", high), ("lowest", low)):
-        meta[name] = asdict(extreme) | {"value": _json_number(extreme.value)}
+        first.meta["correlations"] = grid.correlations(counted if counted.has_lonlat else shown, data, areas)
+    for view in views:
+        view.meta["series"] = _records(tables.series)
+        view.meta["volumes"] = _records(tables.volumes)
+        view.meta["activity"] = [
+            [f"{p.start:%Y-%m-%d}", None if p.end is None else f"{p.end:%Y-%m-%d}", p.label] for p in activity
+        ]
     against = _against(shown)
+    std = data["elevation_change_std"]
     context = {
         "title": str(data.attrs.get("title") or "elevation change from SAR amplitude images"),
+        "views": [view.name for view in views],
         "entries": entries,
         "newest": entries[newest],
         "first": entries[0],
@@ -188,19 +203,52 @@ def render(
         "single_std": std.dims == ("date",),
         "series": facts.plain_table(tables.series),
         "volumes": facts.plain_table(tables.volumes),
-        "attributes": {str(k): str(v) for k, v in data.attrs.items() if str(v) not in {"unknown", ""}},
+        "attributes": {
+            str(k): str(v) for k, v in data.attrs.items() if k != "config" and str(v) not in {"unknown", ""}
+        },
         "config": config,
         "reasons": [
             {"flag": code, "colour": colour, "name": name} for code, (colour, name) in REASONS.items()
         ],
     }
-    return _template(context, meta, drawn)
+    return _template(context, views)
 
 
-def _required(data: xr.Dataset | None) -> xr.Dataset:
-    if data is None:
-        raise InputError("a page needs a result", expected="a dataset on the radar grid or on a map")
-    return data
+@dataclass(frozen=True)
+class _View:
+    """One grid that the page can show."""
+
+    name: str
+    drawn: layers.Drawn
+    frame: grid.Frame
+    newest: int
+    extremes: tuple[Extreme, Extreme]
+    meta: dict[str, Any]
+
+
+def _view(
+    name: str,
+    change: ElevationChange,
+    entries: list[facts.Entry],
+    areas: Areas | None,
+    *,
+    look: float | None,
+    budget: int,
+) -> _View:
+    data = change.dataset
+    std = data["elevation_change_std"]
+    least = 2.0 * float(np.nanmax(std.values, initial=0.0)) if std.dims == ("date",) else 0.0
+    focus = grid.focus_of(areas, data)
+    drawn = layers.draw_layers(data, change.quantity, change.dims, least=least, focus=focus, budget=budget)
+    frame = grid.frame_of(data, drawn.block, drawn.shape, look)
+    newest = _newest(change, entries)
+    found = extremes(drawn.change[newest])
+    meta = _meta(change, drawn, frame, entries)
+    meta["outlines"] = grid.outlines(areas, frame, data)
+    meta["newest"] = newest
+    for key, extreme in zip(("highest", "lowest"), found, strict=True):
+        meta[key] = asdict(extreme) | {"value": _json_number(extreme.value)}
+    return _View(name, drawn, frame, newest, found, meta)
 
 
 def _newest(change: ElevationChange, entries: list[facts.Entry]) -> int:
@@ -290,10 +338,21 @@ def _meta(
         if frame.kind == "map" and not frame.geographic
         else list(frame.view.labels),
         "correlations": None,
+        "looks": _looks(data),
         "flags": [[int(f), str(f.name).lower()] for f in Flag],
         "reasons": [[code, colour, name] for code, (colour, name) in REASONS.items()],
         "colours": {name: _table(cmap) for name, cmap in _COLOURS.items()},
     }
+
+
+def _looks(data: xr.Dataset) -> list[tuple[int, str]]:
+    """Name the bits of the layer that says which looks saw the ground."""
+    if "looks" not in data:
+        return []
+    attrs = data["looks"].attrs
+    bits = np.atleast_1d(np.asarray(attrs.get("flag_masks", [1, 2, 4, 8, 16, 32, 64, 128]))).tolist()
+    names = str(attrs.get("flag_meanings", "")).split()
+    return [(int(bit), names[i] if i < len(names) else f"look {i + 1}") for i, bit in enumerate(bits)]
 
 
 _ABSENT = {
@@ -338,7 +397,7 @@ def _require() -> None:
             raise InputError(f"the page needs {name}, which is not installed", hint=_MISSING)
 
 
-def _template(context: dict[str, Any], meta: dict[str, Any], drawn: layers.Drawn) -> bytes:
+def _template(context: dict[str, Any], views: Sequence[_View]) -> bytes:
     import jinja2
     from markupsafe import Markup
 
@@ -349,8 +408,9 @@ def _template(context: dict[str, Any], meta: dict[str, Any], drawn: layers.Drawn
     )
     template = environment.from_string((here / "page.html.j2").read_text(encoding="utf-8"))
     slices = {
-        f"d-{layer.name}-{number}": Markup(base64.b64encode(piece).decode("ascii"))
-        for layer in drawn.layers
+        f"d{index}-{layer.name}-{number}": Markup(base64.b64encode(piece).decode("ascii"))
+        for index, view in enumerate(views)
+        for layer in view.drawn.layers
         for number, piece in enumerate(layer.slices)
     }
     scripts = ("codec.js", "grid.js", "volume.js", "map.js", "charts.js", "page.js")
@@ -360,7 +420,7 @@ def _template(context: dict[str, Any], meta: dict[str, Any], drawn: layers.Drawn
         scripts=[Markup((here / name).read_text(encoding="utf-8")) for name in scripts],
         library=Markup(library),
         licence=licence,
-        meta=Markup(_json(meta)),
+        metas=[Markup(_json(view.meta)) for view in views],
         slices=slices,
     )
     return text.encode("utf-8")

@@ -17,9 +17,24 @@ function chart(id, traces, title, unit) {
     showlegend: traces.length > 1,
     legend: { orientation: "h", y: -0.35 },
     hovermode: "closest",
+    ...activity(),
   };
   Plotly.react(box, traces, layout, { displaylogo: false, displayModeBar: false, responsive: false });
 }
+
+/* Periods of activity behind a curve; one without an end goes on to the last date. */
+function activity() {
+  const last = META.dates[META.dates.length - 1];
+  const spells = (META.activity || []).map(([from, to, label]) => [from, to || last, label]).filter(([from, to]) => to >= META.dates[0] && from <= last);
+  const edges = spells.map(([from, to, label]) => [from < META.dates[0] ? META.dates[0] : from, to > last ? last : to, label]);
+  return {
+    shapes: edges.map(([from, to]) => ({ type: "rect", xref: "x", yref: "paper", x0: from, x1: to, y0: 0, y1: 1, fillcolor: "#f8e8c4", line: { width: 0 }, layer: "below" })),
+    annotations: edges.filter(([, , label]) => label).map(([from, , label]) => ({ x: from, y: 1, xref: "x", yref: "paper", text: escaped(label), showarrow: false, xanchor: "left", yanchor: "top", font: { size: 10, color: "#6b4e00" } })),
+  };
+}
+
+/* The plotting library reads some tags in its texts. */
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
 function line(name, dates, values, errors, colour) {
   return { type: "scatter", mode: "lines+markers", name, x: dates, y: values.map(finiteOrNull), error_y: { type: "data", array: errors.map(finiteOrNull), visible: true, color: colour, thickness: 1.5, width: 4 }, line: { color: colour, width: 1.5 }, marker: { color: colour, size: 7 }, connectgaps: false };

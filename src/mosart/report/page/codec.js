@@ -1,6 +1,8 @@
 "use strict";
 /* The page's data: numbers in JSON, and each date of each layer as compressed whole numbers. */
-const META = JSON.parse(document.getElementById("meta").textContent);
+/* Which of the page's grids is shown: the address says it, ?view=1 is the second. */
+const CHOSEN = document.getElementById(`meta${new URLSearchParams(location.search).get("view")}`) ? Number(new URLSearchParams(location.search).get("view")) : 0;
+const META = JSON.parse(document.getElementById(`meta${CHOSEN}`).textContent);
 const GAP = -32768;
 
 async function unpack(id, kind) {
@@ -20,7 +22,7 @@ const SLICES = new Map();
 /* The numbers of a layer on a date; a layer without dates has one slice. */
 function slice(name, date) {
   const layer = META.layers[name];
-  const id = `d-${name}-${layer.slices > 1 ? date : 0}`;
+  const id = `d${CHOSEN}-${name}-${layer.slices > 1 ? date : 0}`;
   if (!SLICES.has(id)) SLICES.set(id, unpack(id, layer.kind));
   return SLICES.get(id);
 }

@@ -73,6 +73,8 @@ class Drawn:
         Ends of the colour scale of the change, metres.
     std_limit : float
         End of the colour scale of the standard error, metres; NaN without one.
+    change : tuple of ndarray
+        Block means of the change on every date, metres.
     """
 
     layers: tuple[Layer, ...]
@@ -80,6 +82,7 @@ class Drawn:
     shape: tuple[int, int]
     limit: float
     std_limit: float
+    change: tuple[Floats, ...] = ()
 
 
 def draw_layers(
@@ -195,7 +198,7 @@ def _draw(read: _Read, least: float) -> Drawn:
         layers.append(_bytes("relief", [relief(means["height"][0])]))
     limit = nice(max(least, _percentile(change, 98.0 if read.focus is None else 97.0, read.focus), 0.1))
     rows, columns = change[0].shape
-    return Drawn(tuple(layers), read.block, (rows, columns), limit, std_limit)
+    return Drawn(tuple(layers), read.block, (rows, columns), limit, std_limit, tuple(change))
 
 
 def _images(variable: xr.DataArray, dims: tuple[str, str]) -> Iterator[xr.DataArray]:

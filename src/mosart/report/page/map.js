@@ -8,7 +8,7 @@ const NAMES = {
   amplitude: "amplitude, measured (dB)",
   modelled: "amplitude, modelled (dB)",
   mask: "reasons not to use a pixel",
-  looks: "number of looks that saw the ground",
+  looks: "looks that saw the ground",
 };
 
 function colourTable(name) {
@@ -34,6 +34,27 @@ function reasonOf(bits) {
 const REASON_OF = Array.from({ length: 256 }, (_, bits) => reasonOf(bits));
 const HIDING = REASON.reduce((all, r) => all | r.flag, 0);
 
+/* Which looks saw a cell: one colour for each alone, and one for several. */
+const LOOK_COLOURS = [[0, 114, 178], [213, 94, 0], [204, 121, 167], [230, 159, 0]];
+const SEVERAL = [0, 158, 115];
+
+function lookColour(bits) {
+  const seen = META.looks.flatMap(([bit], i) => (bits & bit ? [i] : []));
+  return seen.length > 1 ? SEVERAL : seen.length ? LOOK_COLOURS[seen[0] % LOOK_COLOURS.length] : null;
+}
+
+function looksKey() {
+  const key = document.getElementById("looks-key");
+  key.hidden = VIEW.layer !== "looks";
+  const entries = [...META.looks.map(([bit, name]) => [lookColour(bit), `${name} alone`]), [SEVERAL, META.looks.length > 2 ? "two or more" : "both"]];
+  key.replaceChildren(...entries.flatMap(([rgb, text]) => {
+    const swatch = document.createElement("span");
+    swatch.className = "swatch";
+    swatch.style.background = `rgb(${rgb})`;
+    return [swatch, document.createTextNode(`${text} `)];
+  }));
+}
+
 /* Colours of one layer on one date, red green blue alpha a cell; used for the map and the small pictures. */
 async function colours(layer, date, opacity, base) {
   const numbers = await slice(layer, date);
@@ -44,7 +65,6 @@ async function colours(layer, date, opacity, base) {
     change: (v) => TABLES.change[Math.round(Math.min(1, Math.max(0, 0.5 + (0.5 * v) / META.limit)) * 255)],
     std: (v) => TABLES.std[Math.round(Math.min(1, Math.max(0, v / META.stdLimit)) * 255)],
   }[layer];
-  const most = layer === "looks" ? 8 : 1;
   for (let i = 0; i < numbers.length; i += 1) {
     let rgb;
     if (layer === "mask") {
@@ -53,7 +73,7 @@ async function colours(layer, date, opacity, base) {
       const v = layerValue(layer, numbers[i]);
       rgb = Number.isFinite(v) ? scale(v) : REASON_OF[mask[i]].rgb;
     } else {
-      rgb = numbers[i] ? TABLES[layer === "looks" ? "std" : "grey"][Math.min(255, numbers[i] * (most === 8 ? 60 : 1))] : REASON_OF[mask[i]].rgb;
+      rgb = (layer === "looks" ? lookColour(numbers[i]) : numbers[i] && TABLES.grey[numbers[i]]) || REASON_OF[mask[i]].rgb;
     }
     const off = mask[i] === 8 && !(ground && ground[i]);
     const shade = ground && ground[i] ? ground[i] : 255;
@@ -152,7 +172,8 @@ function legend() {
   const box = document.getElementById("scale");
   const name = VIEW.layer;
   document.getElementById("scale-name").textContent = NAMES[name];
-  const table = name === "mask" ? null : TABLES[name === "change" ? "change" : name === "amplitude" || name === "modelled" ? "grey" : "std"];
+  looksKey();
+  const table = name === "mask" || name === "looks" ? null : TABLES[name === "change" ? "change" : name === "amplitude" || name === "modelled" ? "grey" : "std"];
   box.hidden = !table;
   if (table) {
     const context = bar.getContext("2d");
@@ -161,7 +182,7 @@ function legend() {
       context.fillRect(i, 0, 1, 1);
     });
     const layer = META.layers[name];
-    const ends = { change: [-META.limit, 0, META.limit], std: [0, META.stdLimit / 2, META.stdLimit], looks: [0, 2, 4] }[name] || [1, 128, 255].map((n) => layer.offset + n * layer.step);
+    const ends = { change: [-META.limit, 0, META.limit], std: [0, META.stdLimit / 2, META.stdLimit] }[name] || [1, 128, 255].map((n) => layer.offset + n * layer.step);
     const words = name === "change" ? ["sank ", "", "rose "] : ["", "", ""];
     ["low", "middle", "high"].forEach((id, i) => {
       const text = Number(ends[i].toPrecision(3));
@@ -174,6 +195,9 @@ function legend() {
 function placeFurniture() {
   const x = MAP._fullLayout.xaxis;
   const unit = META.metres[0];
+  const corner = document.getElementById("furniture").style;
+  corner.left = `${x._offset + 8}px`;
+  corner.top = `${MAP._fullLayout.yaxis._offset + 6}px`;
   const bar = document.getElementById("scalebar");
   bar.hidden = !(unit > 0);
   if (unit > 0) {

@@ -207,6 +207,10 @@ async function start() {
   clicks();
   MAP.on("plotly_relayout", drawn);
   MAP.addEventListener("keydown", keys);
+  if ($("view")) {
+    $("view").value = CHOSEN;
+    $("view").addEventListener("change", () => { location.href = `?view=${$("view").value}#map-section`; });
+  }
   $("date").addEventListener("input", () => { play(false); setDate(Number($("date").value)); });
   $("play").addEventListener("click", () => play(playing === null));
   $("layer").addEventListener("change", () => { VIEW.layer = $("layer").value; showMap(); });

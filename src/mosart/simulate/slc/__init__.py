@@ -10,7 +10,7 @@ from __future__ import annotations
 from .cosar import write_ssc
 from .nisar import write_rslc
 from .render import Ground, PointTargets, add_targets, make_pixels, render_intensity
-from .safe import Burst, SafeTemplate, write_safe
+from .safe import Burst, SafeTemplate, write_burst, write_safe
 
 __all__ = [
     "Burst",
@@ -20,6 +20,7 @@ __all__ = [
     "add_targets",
     "make_pixels",
     "render_intensity",
+    "write_burst",
     "write_rslc",
     "write_safe",
     "write_ssc",

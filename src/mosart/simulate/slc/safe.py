@@ -8,7 +8,7 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,28 @@ class SafeTemplate:
         Indices of the bursts to keep.
     turn : float
         Degrees by which orbit and geolocation grid are turned about the earth's axis, eastwards.
+    columns : range, optional
+        Samples to keep of each burst; all by default.
+    cycles : int
+        Repeat cycles (12 days) by which everything happens later, in the same orbit over the earth.
     """
 
-    def __init__(self, annotation: Path, bursts: range, turn: float = 0.0) -> None:
+    def __init__(
+        self,
+        annotation: Path,
+        bursts: range,
+        turn: float = 0.0,
+        *,
+        columns: range | None = None,
+        cycles: int = 0,
+    ) -> None:
         self.name = annotation.stem
         self.root = ET.parse(annotation).getroot()
         self._cut(bursts)
+        if columns is not None:
+            self._narrow(columns)
         self._turn(turn)
+        self._delay(cycles)
 
     def _element(self, path: str) -> ET.Element:
         found = self.root.find(path)
@@ -91,6 +106,38 @@ class SafeTemplate:
             else:
                 element.text = str(max(line, 0))
         grid.set("count", str(len(grid)))
+
+    def _narrow(self, columns: range) -> None:
+        information = "imageAnnotation/imageInformation"
+        rate = self.number("generalAnnotation/productInformation/rangeSamplingRate")
+        start = self.number(f"{information}/slantRangeTime") + columns.start / rate
+        self._element(f"{information}/slantRangeTime").text = f"{start:.15e}"
+        self._element(f"{information}/numberOfSamples").text = str(len(columns))
+        self._element("swathTiming/samplesPerBurst").text = str(len(columns))
+        for burst in self._element("swathTiming/burstList"):
+            first, last = (burst.find(f"{end}ValidSample") for end in ("first", "last"))
+            assert first is not None
+            assert last is not None
+            pairs = np.array([[int(v) for v in (e.text or "").split()] for e in (first, last)])
+            cut = np.clip(pairs - columns.start, 0, len(columns) - 1)
+            cut[:, (pairs < 0).any(axis=0)] = -1
+            first.text, last.text = (" ".join(str(v) for v in line) for line in cut)
+        for point in self.root.iter("geolocationGridPoint"):
+            pixel = point.find("pixel")
+            if pixel is not None:
+                pixel.text = str(int(pixel.text or 0) - columns.start)
+
+    def _delay(self, cycles: int) -> None:
+        if cycles == 0:
+            return
+        later = dt.timedelta(days=12 * cycles)
+        for element in self.root.iter():
+            text = (element.text or "").strip()
+            if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+", text):
+                moment = dt.datetime.fromisoformat(text) + later
+                element.text = moment.isoformat(timespec="microseconds")
+        orbit = self._element("adsHeader/absoluteOrbitNumber")
+        orbit.text = str(int(orbit.text or 0) + 175 * cycles)
 
     def _turn(self, degrees: float) -> None:
         if degrees == 0.0:
@@ -234,26 +281,85 @@ def write_safe(
         (safe / "annotation/calibration" / f"noise-{stem}.xml").write_bytes(
             ET.tostring(_noise(noise, lines, columns))
         )
+    placed = [(burst, index * per_burst) for index, burst in bursts.items()]
+    _write_image(safe / "measurement" / f"{stem}.tiff", (lines, columns), placed)
+    return safe
+
+
+def _write_image(path: Path, shape: tuple[int, int], bursts: Sequence[tuple[Burst, int]]) -> None:
+    """Write pixels, each burst's from a line on; the rest is empty (a sparse file)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(
-            safe / "measurement" / f"{stem}.tiff",
+            path,
             "w",
             driver="GTiff",
-            width=columns,
-            height=lines,
+            width=shape[1],
+            height=shape[0],
             count=1,
             dtype="complex_int16",
             SPARSE_OK=True,
             BIGTIFF="IF_SAFER",
         ) as image:
-            for index, burst in bursts.items():
+            for burst, line in bursts:
                 h, w = burst.pixels.shape
-                rounded = (np.round(burst.pixels.real) + 1j * np.round(burst.pixels.imag)).astype(
-                    np.complex64
-                )
-                image.write(rounded, 1, window=Window(burst.column, index * per_burst + burst.row, w, h))
-    return safe
+                rounded = np.round(burst.pixels.real) + 1j * np.round(burst.pixels.imag)
+                window = Window(burst.column, line + burst.row, w, h)
+                image.write(rounded.astype(np.complex64), 1, window=window)
+
+
+def write_burst(
+    folder: Path,
+    template: SafeTemplate,
+    burst: Burst,
+    *,
+    index: int = 0,
+    factor: float = 300.0,
+    noise: float = 0.0,
+) -> Path:
+    """Write one burst as ASF serves it: a TIFF of it, and an XML with the annotations of its product.
+
+    Parameters
+    ----------
+    folder : Path
+        Where both go; made if it is missing.
+    template : SafeTemplate
+        Annotation.
+    burst : Burst
+        Pixels.
+    index : int
+        Which of the template's bursts it is.
+    factor, noise : float
+        See :func:`write_safe`.
+
+    Returns
+    -------
+    Path
+        The TIFF; its name is the burst's, as S1_202224_IW2_20160721T045637_VV_17A3-BURST.
+    """
+    root = template.root
+    lines = int(template.number("imageAnnotation/imageInformation/numberOfLines"))
+    per_burst = int(template.number("swathTiming/linesPerBurst"))
+    columns = int(template.number("swathTiming/samplesPerBurst"))
+    swath, polarization = (root.findtext(f"adsHeader/{n}", "").strip() for n in ("swath", "polarisation"))
+    number = int(template.metadata()[index].relative_burst_id)
+    begins = template.root.findall("swathTiming/burstList/burst/azimuthTime")[index].text or ""
+    stamp = dt.datetime.fromisoformat(begins.strip()).strftime("%Y%m%dT%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"S1_{number:06d}_{swath}_{stamp}_{polarization}_0000-BURST.tiff"
+    _write_image(path, (per_burst, columns), [(burst, 0)])
+    document = ET.Element("burst")
+    metadata = ET.SubElement(document, "metadata")
+    parts = {"product": root, "calibration": _calibration(factor, lines, columns)}
+    if noise > 0:
+        parts["noise"] = _noise(noise, lines, columns)
+    for kind, content in parts.items():
+        entry = ET.SubElement(metadata, kind)
+        ET.SubElement(entry, "polarisation").text = polarization
+        ET.SubElement(entry, "swath").text = swath
+        ET.SubElement(entry, "content").extend(list(content))
+    path.with_suffix(".xml").write_bytes(ET.tostring(document))
+    return path
 
 
 def zip_safe(safe: Path, path: Path, *, top: str | None = None, folders: bool = True) -> Path:

@@ -1,0 +1,145 @@
+"""A repeated run does only what something changed for, and its results are those of an undisturbed one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+
+from mosart.io.flat import write_flat
+from mosart.simulate import collapse
+from mosart.workflow.config import Config, Grid
+from mosart.workflow.folder import MANIFEST
+from mosart.workflow.run import run
+
+Same = Callable[[Path, Path], None]
+
+AREA = ("pixels=50,90,15,40",)
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("draw_figures", "write_report"):
+        monkeypatch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five dates of a small crater."""
+    path = tmp_path_factory.mktemp("five") / "projections.h5"
+    write_flat(collapse(shape=(50, 130), before=3, after=2, metadata=False).stack, path)
+    return path
+
+
+def part(source: Path, target: Path, dates: int) -> list[str]:
+    """The first dates of a stack as a file of their own."""
+    with h5py.File(source) as whole, h5py.File(target, "w") as file:
+        names = sorted(name for name in whole if name.isdigit())[:dates]
+        for name in ["dem", "lon", "lat", *names]:
+            file[name] = whole[name][()]
+    return names
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def steps(folder: Path) -> tuple[dict[str, str], set[str]]:
+    """Steps that the last run did, with the reasons, and those that it reused, from its log."""
+    done, reused = {}, set()
+    for line in (folder / "mosart.log").read_text(encoding="utf-8").splitlines():
+        if found := re.search(r"(?:INFO|DEBUG) +(.+?): (because .*|reused: unchanged)$", line):
+            if found[2].startswith("because"):
+                done[found[1]] = found[2]
+            else:
+                reused.add(found[1])
+    return done, reused
+
+
+def test_a_repeated_run_does_nothing_and_changes_no_product(
+    five: Path, tmp_path: Path, same_results: Same
+) -> None:
+    config = Config(stack=(five,), out=tmp_path / "out", areas=AREA)
+    run(config, quiet=True)
+    before = contents(tmp_path / "out")
+    run(config, quiet=True)
+    done, reused = steps(tmp_path / "out")
+    assert done == {}
+    assert {"inversion 20190115", "map 20190228", "GeoTIFF 20190115", "tables", "mintpy", "qgis"} <= reused
+    after = contents(tmp_path / "out")
+    assert {n for n in before | after if before.get(n) != after.get(n)} == {"mosart.log"}
+
+
+def test_one_date_more_redoes_what_hangs_on_it_alone(five: Path, tmp_path: Path, same_results: Same) -> None:
+    names = part(five, tmp_path / "stack.h5", 4)
+    config = Config(stack=(tmp_path / "stack.h5",), out=tmp_path / "out", areas=AREA)
+    run(config, quiet=True)
+    newest = part(five, tmp_path / "stack.h5", 5)[-1]
+    outcome = run(config, quiet=True)
+    done, reused = steps(tmp_path / "out")
+    assert done[f"inversion {newest}"] == f"because the image of {newest} is new"
+    assert f"newest date {newest}" in outcome.text()
+    per_date = {name for name in done if re.search(r"\d{8}$", name)}
+    assert per_date == {f"{kind} {newest}" for kind in ("inversion", "map", "GeoTIFF")}
+    assert {f"{kind} {name}" for kind in ("inversion", "map", "GeoTIFF") for name in names} <= reused
+    run(config.merged(Config(out=tmp_path / "fresh")), quiet=True)
+    same_results(tmp_path / "out", tmp_path / "fresh")
+
+
+def test_a_changed_image_and_a_lost_or_altered_product_are_made_again(
+    five: Path, tmp_path: Path, same_results: Same
+) -> None:
+    names = part(five, tmp_path / "stack.h5", 4)
+    out = tmp_path / "out"
+    config = Config(stack=(tmp_path / "stack.h5",), out=out, areas=AREA)
+    run(config, quiet=True)
+    with h5py.File(tmp_path / "stack.h5", "r+") as file:
+        file[names[2]][10:20] *= 1.5
+    run(config, quiet=True)
+    done, _ = steps(out)
+    assert done[f"inversion {names[2]}"] == f"because the image of {names[2]} changed"
+    assert {name for name in done if name.startswith("inversion")} == {f"inversion {names[2]}"}
+    run(config.merged(Config(out=tmp_path / "fresh")), quiet=True)
+    same_results(out, tmp_path / "fresh")
+    (out / "timeseries.csv").write_text("altered")
+    (out / "geotiff" / f"mask_{names[1]}.tif").unlink()
+    run(config, quiet=True)
+    done, _ = steps(out)
+    assert set(done) == {"tables", f"GeoTIFF {names[1]}"}
+    assert done["tables"] == "because what it left is missing or was altered"
+    same_results(out, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            Config(grid=Grid(crs="geographic")),
+            ({"map", "elevation_change.nc", "GeoTIFF", "mintpy", "qgis"}, "grid"),
+        ),
+        (Config(areas=(*AREA, "pixels=1,9,1,9")), ({"tables"}, "areas")),
+        (Config(workers=1), (set(), "")),
+        (Config(without=("mintpy",)), (set(), "")),
+        (Config(activity=("20190116.. restless",)), (set(), "")),
+    ],
+)
+def test_a_changed_key_redoes_what_depends_on_it_alone(
+    five: Path, tmp_path: Path, same_results: Same, changed: Config, expected: tuple[set[str], str]
+) -> None:
+    kinds, reason = expected
+    config = Config(stack=(five,), out=tmp_path / "out", areas=AREA, epoch=("20190206", "20190217,20190228"))
+    run(config, quiet=True)
+    run(config.merged(changed), quiet=True)
+    done, _ = steps(tmp_path / "out")
+    shown = {"figures", "report.html"}  # which show the areas, the map and the config
+    assert {name.split()[0] for name in done} - shown == kinds
+    assert (
+        all(f"because `{reason}` changed" in why or "the map of" in why for why in done.values()) or not kinds
+    )
+    assert ("figures" in done) == ("report.html" in done) or changed.without
+    run(config.merged(changed).merged(Config(out=tmp_path / "fresh")), quiet=True)
+    same_results(tmp_path / "out", tmp_path / "fresh")
