@@ -1,10 +1,9 @@
 #!/bin/sh
-# Open the products of a run with the software they are for. Each client lives in an environment of its own
+# Open the products of runs with the software they are for. Each client lives in an environment of its own
 # below CLIENTS (made if missing); QGIS is Debian's (apt-get install --no-install-recommends qgis python3-qgis).
-#   sh clients/run.sh OUT
+#   sh clients/run.sh OUT ...
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-out=$(cd "$1" && pwd)
 clients=${CLIENTS:-$here/environments}
 python=${PYTHON:-python3.11}
 failed=0
@@ -21,21 +20,19 @@ client() { # name, packages: prints the environment's Python
     fi
 }
 
-bin=$(client mintpy 'mintpy>=1.6,<1.7')
-"$bin/python" "$here/check_mintpy.py" "$out/mintpy" || failed=1
-bin=$(client bowser 'bowser-insar>=0.5,<0.6')
-(cd "$out" && "$bin/python" "$here/check_bowser.py") || failed=1
-bin=$(client cf compliance-checker rio-cogeo)
-for file in "$out/radar.nc" "$out/elevation_change.nc"; do
-    "$bin/compliance-checker" --criteria lenient --test cf:1.11 "$file" || failed=1
+mintpy=$(client mintpy 'mintpy>=1.6,<1.7')
+# The second bound is what pip ends at by itself, after minutes of trying.
+bowser=$(client bowser 'bowser-insar>=0.5,<0.6' 'titiler-xarray<2.1')
+for folder in "$@"; do
+    out=$(cd "$folder" && pwd)
+    echo "== $folder"
+    "$mintpy/python" "$here/check_mintpy.py" "$out/mintpy" || failed=1
+    (cd "$out" && "$bowser/python" "$here/check_bowser.py") || failed=1
+    if /usr/bin/python3 -c 'import qgis.core' 2>/dev/null; then
+        QT_QPA_PLATFORM=offscreen /usr/bin/python3 "$here/check_qgis.py" "$out" || failed=1
+    else
+        echo "left out: QGIS (apt-get install --no-install-recommends qgis python3-qgis)"
+        [ -z "${CI:-}" ] || failed=1
+    fi
 done
-for file in "$out"/geotiff/*.tif; do
-    "$bin/rio" cogeo validate --strict "$file" || failed=1
-done
-if /usr/bin/python3 -c 'import qgis.core' 2>/dev/null; then
-    QT_QPA_PLATFORM=offscreen /usr/bin/python3 "$here/check_qgis.py" "$out" || failed=1
-else
-    echo "left out: QGIS (apt-get install --no-install-recommends qgis python3-qgis)"
-    [ -z "${CI:-}" ] || failed=1
-fi
 exit $failed

@@ -218,6 +218,7 @@ def test_feet(write: Callable, circular: Callable[..., RadarGrid]) -> None:
     grid = circular(35.0, 20.0)
     flat = np.full((720, 720), 1000.0)
     dem = load_dem(write("f.tif", flat, 19.9, 35.1, unit="ft"), grid, datum="ellipsoidal")
+    assert "feet" in dem.datum
     assert dem.sample(np.array([20.0]), np.array([35.0]))[0] == pytest.approx(304.8)
     with pytest.raises(InputError, match="fathom"):
         load_dem(write("g.tif", flat, 19.9, 35.1, unit="fathom"), grid, datum="ellipsoidal")

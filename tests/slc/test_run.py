@@ -116,7 +116,7 @@ def test_a_stack_is_made_again_only_where_what_it_is_made_of_changed(
     listed = "".join(f"  - moved/{p.name}\n" for p in slcs)
     (folder / "config.yaml").write_text(f"slc:\n{listed}{text[text.index('dem:') :]}weights: robust\n")
     assert coregister("--workers", "1") == made
-    # Another setting, another DEM, another version of the step.
+    # Another setting, another DEM, other software.
     other = coregister("--grid-date", "20200802")
     assert other != made
     made = coregister()
@@ -127,7 +127,7 @@ def test_a_stack_is_made_again_only_where_what_it_is_made_of_changed(
         dem.write(heights, 1)
     other = coregister()
     assert other != made
-    monkeypatch.setattr("mosart.slc.coregister.VERSION", 1000)
+    monkeypatch.setattr("mosart.workflow.fromslc.software", lambda: "another")
     assert coregister() != other
 
 
@@ -167,6 +167,8 @@ def test_places_outside_the_image_are_refused_before_work(
     assert "outside the image" in outcome("--crop", "pixels=100,170,5,50")
     assert "holds no pixel" in outcome("--crop", "pixels=10,30,5,50", "--areas", "pixels=40,50,5,50")
     assert "outside the scene" in outcome("--crop", f"lonlat={w + 1},{s},{e + 1},{n}")
+    assert main(["coregister", "config.yaml", "--out", "stack.h5"]) == 2
+    assert "netCDF" in capsys.readouterr().err
     # A file of its own cannot be cut by pixels; it says so instead of leaving the crop out.
     assert main(["coregister", "config.yaml", "--out", "cut.nc", "--crop", "pixels=10,70,5,50"]) == 2
     assert "longitude and latitude" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import shutil
 import zipfile
@@ -322,6 +323,15 @@ def test_mixed_products_are_refused(products: dict, tmp_path: Path, data_folder:
         check_alike([opened["nisar"], opened["safe"]])
     with pytest.raises(InputError, match=r"another (track|look direction)"):
         check_alike([opened["nisar"], opened["nisar-half"]])
+    # Modes of one radar have other centre frequencies; another band is refused.
+    for factor, fits in ((1.008, True), (1.3, False)):
+        (segment,) = opened["terrasarx"].segments
+        grid = dataclasses.replace(segment.grid, wavelength=segment.grid.wavelength * factor)
+        product = dataclasses.replace(
+            opened["terrasarx"], segments=(dataclasses.replace(segment, grid=grid),)
+        )
+        with contextlib.nullcontext() if fits else pytest.raises(InputError, match="wavelength"):
+            check_alike([opened["terrasarx"], product])
     other = SafeTemplate(
         data_folder / "slc/sentinel1/s1a-iw3-slc-vv-20190809t164050-20190809t164115-028495-033896-006.xml",
         range(0, 1),

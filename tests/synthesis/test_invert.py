@@ -116,7 +116,7 @@ def test_gaps_water_and_clipped_pixels_stay_what_they_are_and_harm_nothing_else(
     amplitude[3:, :, :20] *= 3  # wind
     amplitude[3:, 50, 100] = 1e3
     mask[3:, 50, 100] |= np.uint8(Flag.CLIPPED)
-    data["amplitude"].values[:] = amplitude
+    data["amplitude"] = (("date", "azimuth", "range"), amplitude)
     data["mask"] = (("date", "azimuth", "range"), mask)
     height = data["height"].values.copy()
     height[40:44, 150:156] = np.nan

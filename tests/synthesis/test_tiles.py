@@ -166,14 +166,16 @@ def test_the_tiled_result_is_the_whole_one_to_a_fraction_of_its_error(dome):
     simulation, whole, tiled, _, told = dome
     assert told[-1][0] == told[-1][1] == 3  # a sample and two tiles
     difference = tiled["elevation_change"] - whole["elevation_change"]
-    z = (difference / whole["elevation_change_std"]).values
+    # still ground that one of them frees a little has the larger error there
+    std = np.fmax(whole["elevation_change_std"], tiled["elevation_change_std"])
+    z = (difference / std).values
     good = np.isfinite(z)
     assert good.mean() > 0.9
     truth = simulation.truth["elevation_change"].values[-1]
     for where in (good & (truth > 0.8), good & (truth <= 0.8)):
         assert np.sqrt(np.mean(z[where] ** 2)) < 1 / 3
     ratio = (tiled["elevation_change_std"] / whole["elevation_change_std"]).values[good]
-    assert np.median(ratio) == pytest.approx(1.0, abs=0.15)
+    assert 0.7 < np.median(ratio) < 1.4  # each learns envelope and noise from what it sees
     error = (tiled["elevation_change"].values - truth)[good & (truth > 0.8)]
     assert np.sqrt(np.mean(error**2)) < 0.3 * np.sqrt(np.mean(truth[truth > 0.8] ** 2))
 
@@ -186,10 +188,22 @@ def test_the_number_of_threads_changes_no_bit(dome):
 
 def test_a_change_larger_than_a_tile_is_solved_in_one(monkeypatch):
     simulation = scene(40.0, 90.0, (144, 288))
+    whole, _ = run(simulation)
     monkeypatch.setattr(tiles, "TILE", (144, 96))
     monkeypatch.setattr(tiles, "HALO_PIXELS", 48)
+    laid = []
+    monkeypatch.setattr(Canvas, "lay", record(Canvas.lay, laid))
     result, _ = run(simulation)
+    assert [box.shape for box in laid] == [(144, 288)]  # with its surroundings it is the whole image
     truth = simulation.truth["elevation_change"].values[-1]
     zone = ~simulation.truth["hidden"].values.any(axis=0) & (truth > 4.0)
-    error = (result["estimate"].values - truth)[zone]
-    assert np.sqrt(np.mean(error**2)) < 0.12 * np.sqrt(np.mean(truth[zone] ** 2))
+    error, best = (np.sqrt(np.mean((r["estimate"].values - truth)[zone] ** 2)) for r in (result, whole))
+    assert error < 1.2 * best + 0.2
+
+
+def record(lay, laid):
+    def recorded(canvas, entry, box, images):
+        laid.append(box)
+        lay(canvas, entry, box, images)
+
+    return recorded

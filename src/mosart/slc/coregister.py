@@ -28,8 +28,6 @@ from .scene import LonLat, Scene, build_scene, check_alike, crop_scene, merge_da
 
 logger = logging.getLogger(__name__)
 
-#: To be raised when the same products come to give another stack: one made before is then made again.
-VERSION = 2
 #: An offset that remains after it was applied, pixels, above which a date is refused.
 _WORST = 0.5
 _LEAST_OVERLAP = 0.02

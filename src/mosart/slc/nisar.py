@@ -237,7 +237,7 @@ def _build(path: Path, file: Any, wanted: str) -> Product:
         "RSLC",
         start.date(),
         polarization,
-        f"track {label('trackNumber')}, {direction}, {side} looking",
+        ", ".join(t for t in (f"track {label('trackNumber')}", direction, f"{side} looking") if t),
         direction or "unknown",
         (segment,),
         (azimuth if 0 < azimuth <= 1 else 0.9, distance if 0 < distance <= 1 else 0.9),

@@ -145,5 +145,5 @@ def coregister_products(
         )
         stack = to_stack(result)
         write_stack(Stack(stack.dataset.assign_attrs(attrs or {})), out)
-    logger.info("wrote %s: %d dates of %d lines, %d samples", out, *result.amplitude.shape)
+    logger.info("wrote %s: %d dates of %d lines, %d samples", out.name, *result.amplitude.shape)
     return out

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from mosart.areas import read_areas
 from mosart.errors import InputError
 from mosart.inversion import plan_entries
+from mosart.io.digest import digest_data
 from mosart.io.netcdf import open_dataset
 
 from .check import check_grid, existing, product_files, required
@@ -27,8 +26,9 @@ from .extent import check_extent
 from .folder import ProductFolder
 from .log import Talk
 from .memory import estimate_coregistration
+from .needs import software
 from .places import parse_date, select_dates
-from .provenance import hash_files, software_version
+from .provenance import hash_files
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,9 @@ STACK = "stack.nc"
 _MADE_OF = "made_of"
 #: Areas that cover more of the scene than this leave too little to align the images by.
 _MOST = 0.5
+
+#: Names of files that no stack is written as.
+_OTHER_FILES = {".h5", ".hdf5", ".he5", ".hdf", ".zarr", ".tif", ".tiff", ".zip", ".yaml", ".yml"}
 
 Places = NDArray[np.float64]
 
@@ -106,6 +109,13 @@ def check_slc(config: Config, *, run: bool = True) -> ProductPlan:
 
     out = required(config, "slc", "dem")
     inputs = existing(config)
+    if not run and not out.is_dir() and out.suffix.lower() in _OTHER_FILES:
+        raise InputError(
+            f"out: {out}: a stack is written as netCDF",
+            expected="a name that ends with .nc, or a run's folder",
+            got=out.suffix,
+            hint=f"--out {out.with_suffix('.nc').name}",
+        )
     if run or not is_file(out):
         ProductFolder(out).examine(inputs, making=(STACK,))
     check_grid(config)
@@ -132,7 +142,7 @@ def check_slc(config: Config, *, run: bool = True) -> ProductPlan:
         _check_dates(config, dates)
     lines = [
         f"{f'{p.date:%Y%m%d}':<10} {p.name}: {p.platform or p.sensor} {p.mode} {p.polarization}, "
-        f"{p.track}, orbit: {p.orbit_source}"
+        f"{p.track}, orbit: {p.orbit_source}, {p.processor or 'processor unknown'}"
         for p in passes
     ]
     workers = config.workers or available_cores()
@@ -190,13 +200,11 @@ def make_stack(plan: ProductPlan, talk: Talk) -> tuple[Path, dict[Path, str]]:
     InputError
         If pixels cannot be read, or no date can be aligned.
     """
-    from mosart.slc.coregister import VERSION
-
     if plan.single:
         return _coregister(plan, plan.out, talk, {}), {}
     folder = ProductFolder(plan.out)
     hashes = hash_files(plan.inputs, talk)
-    made_of = _made_of(plan, hashes, VERSION)
+    made_of = _made_of(plan, hashes)
     path = plan.out / STACK
     if STACK in folder.products() and _recorded(path) == made_of:
         logger.info("%s was made of the same products and settings: it is used as it is", path)
@@ -258,7 +266,7 @@ def _changed(config: Config) -> Callable[[Places, Places], NDArray[np.bool_]] | 
     return inside
 
 
-def _made_of(plan: ProductPlan, hashes: Mapping[Path, str], version: int) -> str:
+def _made_of(plan: ProductPlan, hashes: Mapping[Path, str]) -> str:
     """One hash of everything that decides what the stack holds, and of nothing else."""
     config = plan.config
 
@@ -267,8 +275,7 @@ def _made_of(plan: ProductPlan, hashes: Mapping[Path, str], version: int) -> str
         return sorted((path.name, *(hashes[part] for part in product_files(path))) for path in paths)
 
     told = {
-        "software": software_version(),
-        "step": version,
+        "MoSARt": software(),
         "slc": contents(config.slc),
         "dem": contents(config.dem),
         "orbits": contents(config.orbits),
@@ -278,7 +285,7 @@ def _made_of(plan: ProductPlan, hashes: Mapping[Path, str], version: int) -> str
         "dem_datum": config.dem_datum,
         "polarization": config.polarization,
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return digest_data(told)
 
 
 def _recorded(path: Path) -> str:

@@ -53,6 +53,11 @@ class Datum:
     offset: float
     description: str
 
+    @property
+    def told(self) -> str:
+        """The description, with the unit where it was not metres."""
+        return self.description if self.factor == 1.0 else f"{self.description}; converted from feet"
+
     def separation(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Ellipsoidal height of the datum's zero at positions in the DEM's CRS, metres.
 

@@ -153,7 +153,7 @@ def load_dem(
         )
     a, b, c, d, e, f = lattice.transform
     transform = (a, b, c + a * box[2] + b * box[0], d, e, f + d * box[2] + e * box[0])
-    description = "; ".join(dict.fromkeys(t.datum.description for t in used))
+    description = "; ".join(dict.fromkeys(t.datum.told for t in used))
     logger.info("DEM heights: %s", description)
     return make_dem(target, lattice.horizontal, transform, description)
 

@@ -4,7 +4,8 @@ One idea a module: :mod:`ground` (the reference's profiles), :mod:`render` (forw
 derivatives), :mod:`law` and :mod:`reflectivity` (what the reference image says of the scattering),
 :mod:`noise`, :mod:`gains`, :mod:`nodes` and :mod:`prior` (the unknown fields), :mod:`solver`,
 :mod:`search` (a start for changes of any size, on :mod:`matching`, :mod:`costs` and :mod:`belief`),
-:mod:`laying` and :mod:`texture` (kept or new rock), :mod:`look` (an image against its rendering),
+:mod:`laying` and :mod:`texture` (kept or new rock), :mod:`hypotheses` and :mod:`rivals` (which
+explanation holds where), :mod:`look` (an image against its rendering),
 :mod:`problem` (unknown fields that one or more looks see), :mod:`learning` (envelopes and noise),
 :mod:`newton` (the refinement), :mod:`posterior`, :mod:`epoch` (an epoch against the reference),
 :mod:`invert` (from a stack to a result).

@@ -3,54 +3,51 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from .agreement import dem_std
 from .costs import scoring
+from .disturb import responses, with_law, with_offset
 from .ground import visibility
+from .hypotheses import (
+    FEWEST_MOVED,
+    FITTED,
+    HELD_FROM,
+    HELD_MOST,
+    lost_lock,
+    moved_ground,
+    search_patches,
+)
 from .look import Look, Measured
-from .matching import Matching, crop, on_points
+from .matching import Matching, on_points
 from .newton import AGAIN, FROM_START, refine
 from .posterior import Solution
 from .prior import Matern
-from .problem import Problem, huber
+from .problem import Problem
 from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
 from .registration import rows_at
 from .render import Scene
-from .search import Start, find_start
-from .texture import Texture, regress_texture
+from .rivals import Rivals, better
+from .search import Start
+from .texture import WINDOWS, Texture
 
 logger = logging.getLogger(__name__)
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-#: Largest change that is searched for, metres: collapses and domes of active volcanoes between two images.
-LARGEST_CHANGE = 250.0
 #: Correlation ranges of the change to choose from, in nodes of the refinement.
-RANGES = (6.0, 12.0, 24.0)
+RANGES = (6.0, 12.0)
 FIRST_RANGE = 12.0
-#: Change (in range pixels' heights) that the image must show somewhere for the search to be worth its time:
-#: below it the fine texture stays in lock.
-SEARCH_FROM = 1.5
-#: Change (range pixels' heights) above which the refinement from zero is not trusted to have kept lock.
-LOCK = 12.0
-#: Mean square of the standardised residuals in changed ground over that in still ground above which it
-#: has not.
-LOST_LOCK = 1.3
-#: Ground around the changed part in which the search runs: metres of ground range and of azimuth, as
-#: multiples of the largest change found or of the lock.
-SEARCH_MARGIN = 2.0
-#: Added to every σ: a tenth of a range pixel as height, which coregistration leaves (a uniform change
-#: cannot be told from a range misregistration) and sub-node shape too; and the share of the
-#: change itself, what geometry and law leave.
-LEAST_SIGMA, SHARE_SIGMA = 0.1, 0.01
-#: Nodes that must have moved before a change is looked at more closely.
-FEWEST_MOVED = 4
+#: Range pixels by which coregistration may leave an epoch off: a uniform change cannot be told from it.
+OFFSET_PIXELS = 0.1
+#: Share of the change itself that the geometry leaves in its error.
+SHARE_SIGMA = 0.01
+#: Least share of the nodes that must not be new rock for the refinement without it.
+LEAST_OLD = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,8 @@ class Result:
     ----------
     change, std : ndarray (block row, node)
         Metres; before anything is withheld.
+    offset : ndarray (block row, node)
+        The part of `std` that is one unknown number: the change that an epoch off in range would feign.
     unresolved : ndarray (block row, node) bool
         New rock, lost lock, or contradiction.
     solution : Solution
@@ -79,6 +78,7 @@ class Result:
 
     change: Float
     std: Float
+    offset: Float
     unresolved: Bool
     solution: Solution
     start: Start | None
@@ -110,6 +110,7 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
     return Matching(
         reference.search_ground,
         reference.search_reflectivity,
+        reference.search_texture,
         reference.unlit,
         np.maximum(image - reference.floor, LEAST_SIGNAL * image),
         4,
@@ -165,113 +166,87 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     """
     scene = reference.scene
     measured = measure(reference, epoch)
-    look = Look(scene, measured)
     spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)
 
-    def problem(nodes: float) -> Problem:
+    def problem(nodes: float, scene: Scene) -> Problem:
         field = Matern(scene.knots, spacing, nodes * spacing[1])
-        return Problem([look], field, seed=seed, solver=solver)
+        return Problem([Look(scene, measured)], field, seed=seed, solver=solver)
 
-    base = problem(FIRST_RANGE)
+    base = problem(FIRST_RANGE, scene)
     solution = refine(base, base.start())
-    matching = make_matching(reference, epoch)
-    start = None
-    moved = np.abs(solution.change) > np.maximum(SEARCH_FROM * base.unit, 3 * solution.std)
-    if moved.sum() >= FEWEST_MOVED and _lost_lock(base, solution, moved):
-        start = _search(matching, base, moved, float(np.abs(solution.change).max()))
-        there, here = matching.nodes, scene.nodes
-        d = there.resample(start.change, here)
-        b = there.resample(start.brightness, here)
-        node = (base.field.range * 0.35 / spacing[0], base.field.range * 0.35 / spacing[1])
-        state = replace(
-            base.start(d),
-            brightness=b[None],
-            envelope=np.sqrt(gaussian_filter(d**2, node) + (0.3 * base.unit) ** 2),
-            brightness_envelope=np.sqrt(gaussian_filter(b**2, node) + 0.05**2)[None],
-        )
-        found = refine(base, state, FROM_START, uniform_steps=0)
-        first, second = _misfit(solution), _misfit(found)
-        logger.info("misfit %.0f from zero, %.0f from the search", first, second)
-        if second < first:
-            solution = found
-    best, chosen = solution, FIRST_RANGE
-    spread = np.zeros_like(solution.change)
+    moved = moved_ground(solution, base.unit)
+    start = rock = None
+    contradictions = np.zeros(moved.shape, bool)
+    if moved.sum() >= FEWEST_MOVED:
+        matching = make_matching(reference, epoch)
+        rivals = Rivals(matching, scene, reference.kernel)
+        at_zero = rivals.texture_at_zero(WINDOWS)
+        asked = lost_lock(base, solution, moved)
+        if asked.any():
+            near = rivals.texture_at_zero(WINDOWS[:1])
+            held = np.where(near.untold, 0.0, np.clip(near.evidence - HELD_FROM, 0.0, HELD_MOST))
+            start = search_patches(matching, asked, scene.nodes, held)
+            solution, contradictions = better(base, solution, rivals, start)
+        rock = rivals.rock(solution, at_zero)
+        first = solution
+        if rock.new.any() and rock.new.mean() < 1 - LEAST_OLD:
+            scene = rivals.without(rock.new)
+            base = problem(FIRST_RANGE, scene)
+            d = np.where(rock.held, 0.0, rivals.onto_search(solution.change))
+            solution = refine(base, rivals.begin(base, d), FROM_START, uniform_steps=0)
+    best, chosen, spread = solution, FIRST_RANGE, np.zeros_like(solution.change)
     if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
-        tried = {FIRST_RANGE: solution}
-        for nodes in sorted(set(RANGES) - {FIRST_RANGE}, reverse=True):
-            if max(tried, key=lambda n: tried[n].evidence) == FIRST_RANGE:
-                tried[nodes] = refine(problem(nodes), solution.state, AGAIN, uniform_steps=0)
-        chosen = max(tried, key=lambda n: tried[n].evidence)
-        best = tried[chosen]
-        spread = np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
-    unit = base.unit
+        others = {nodes: problem(nodes, scene) for nodes in RANGES if nodes != FIRST_RANGE}
+        best, chosen, spread = _best_range(solution, others)
+    law, offset = _shared_errors(problem(chosen, scene), best, reference)
     mismatch = reference.agreement.at_nodes(scene.ground, scene.block[0], scene.blocks[0])
     dem = dem_std(best.change, spacing, reference.position_std, mismatch)
-    std = np.sqrt(
-        best.std**2 + spread**2 + dem**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2
-    )
-    texture, unresolved = _new_rock(matching, scene, best, std, moved)
-    return Result(best.change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
+    parts = (best.std, spread, law, offset, dem, SHARE_SIGMA * best.change)
+    std = np.sqrt(sum(np.square(part) for part in parts))
+    change, unresolved = best.change, np.zeros(std.shape, bool)
+    if rock is not None:
+        unresolved = rivals.onto_nodes(rock.new)
+        # inside new rock the change of the refinement that saw it is the better guess
+        change = np.where(unresolved, first.change, change)
+        rested = np.zeros(rock.new.shape)
+        contests = [rivals.against(change, std, rested, ~rock.new)]
+        if start is not None and rock.texture.works:
+            told = ~rock.new & ~rock.texture.untold
+            contests.append(rivals.against(change, std, start.change, told, handicap=FITTED))
+        for contest in contests:
+            contradictions |= rivals.onto_nodes(contest.disputed)
+        logger.info(
+            "new rock on %.1f %% of the nodes, contradictions on %.1f %%",
+            100 * unresolved.mean(),
+            100 * (contradictions & ~unresolved).mean(),
+        )
+        unresolved |= contradictions
+    texture = None if rock is None else rock.texture
+    return Result(change, std, offset, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
 
 
-def _lost_lock(problem: Problem, solution: Solution, moved: Bool) -> bool:
-    """Whether the refinement from zero may have stopped in a false minimum."""
-    fit = solution.looks[0]
-    share = problem.looks[0].at_blocks(moved.astype(np.float64), fit.rendered)
-    z2 = np.minimum(fit.residual**2, 16.0)
-    here, there = np.isfinite(z2) & (share > 0.5), np.isfinite(z2) & (share < 0.05)
-    ratio = float(z2[here].mean() / z2[there].mean()) if here.sum() > 8 and there.sum() > 8 else np.inf
-    largest = float(np.abs(solution.change).max())
-    logger.info(
-        "residuals in changed ground %.2f times those in still ground, change up to %.1f m", ratio, largest
-    )
-    return ratio > LOST_LOCK or largest > LOCK * problem.unit
-
-
-def _search(matching: Matching, problem: Problem, moved: Bool, largest: float) -> Start:
-    """Search in a box around the changed ground; zero outside."""
+def _shared_errors(problem: Problem, solution: Solution, reference: Reference) -> tuple[Float, Float]:
+    """Change that a law wrong by its standard error would cause, and an epoch that lies off in range."""
     scene = problem.looks[0].scene
-    margin = SEARCH_MARGIN * max(largest, LOCK * problem.unit)
-    rows, columns = np.nonzero(moved.any(axis=1))[0], np.nonzero(moved.any(axis=0))[0]
-    step = scene.ground.azimuth_spacing * matching.rows_block
-    scale = scene.block[0] / matching.rows_block
-    a = slice(
-        max(0, int(rows[0] * scale - margin / step)),
-        min(matching.shape[0], int((rows[-1] + 1) * scale + margin / step) + 1),
-    )
-    x = scene.ground.knot_x[columns]
-    k = np.searchsorted(matching.ground.knot_x, [x[0] - margin, x[-1] + margin])
-    n = slice(max(0, int(k[0]) - 1), min(matching.shape[1], int(k[1]) + 2))
-    found = find_start(crop(matching, a, n), -LARGEST_CHANGE, LARGEST_CHANGE)
-    whole = [np.zeros(matching.shape) for _ in range(3)]
-    for target, part in zip(whole, (found.change, found.std, found.brightness)):
-        target[a, n] = part
-    return Start(whole[0], whole[1], whole[2], matching)
+    away = OFFSET_PIXELS * scene.ground.range_spacing
+    disturbed = [[with_law(scene, scene.law + reference.law.std)], [with_offset(scene, away)]]
+    law, offset = responses(problem, solution.state, disturbed)
+    return law, offset
+
+
+def _best_range(solution: Solution, others: dict[float, Problem]) -> tuple[Solution, float, Float]:
+    """Choose the correlation range by evidence; the last result is the spread between neighbouring ones."""
+    tried = {FIRST_RANGE: solution}
+    for nodes in sorted(others, reverse=True):  # the evidence has one maximum: past it nothing is tried
+        if max(tried, key=lambda n: tried[n].evidence) == FIRST_RANGE:
+            tried[nodes] = refine(others[nodes], solution.state, AGAIN, uniform_steps=0)
+    chosen = max(tried, key=lambda n: tried[n].evidence)
+    return tried[chosen], chosen, np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
 
 
 def _neighbours(chosen: float) -> list[float]:
     k = RANGES.index(chosen)
     return [RANGES[i] for i in (k - 1, k, k + 1) if 0 <= i < len(RANGES)]
-
-
-def _misfit(solution: Solution) -> float:
-    """Huber cost of the residuals at the measured noise."""
-    fit = solution.looks[0]
-    return huber(fit.residual[np.isfinite(fit.residual)] * np.sqrt(fit.noise))
-
-
-def _new_rock(
-    matching: Matching, scene: Scene, best: Solution, std: Float, moved: Bool
-) -> tuple[Texture | None, Bool]:
-    """Test the texture where the ground moved: the outcome, and the nodes whose change is not to be given."""
-    if moved.sum() < FEWEST_MOVED:
-        return None, np.zeros(best.change.shape, bool)
-    d = scene.nodes.resample(best.change, matching.nodes)
-    error = scene.nodes.resample(std, matching.nodes)
-    still = np.abs(d) < np.maximum(matching.unit, 2 * error)
-    texture = regress_texture(matching, d, still, np.abs(d) > np.maximum(matching.unit, 3 * error))
-    lost = matching.nodes.resample(texture.lost.astype(np.float64), scene.nodes) > 0.5
-    return texture, lost
 
 
 def on_pixels(values: Float, scene: Scene, x: Float, rows_later: float) -> Float:
@@ -331,7 +306,7 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
     """
     scene, x = result.scene, reference.x
     ground, later = reference.dem_ground, reference.registration.rows
-    fine = _fine(result.change, scene)
+    fine = on_points(result.change, scene.ground, scene.block[0])
     if later:
         fine = rows_at(fine, np.arange(len(fine), dtype=np.float64) + later)
     seen = [visibility(ground), visibility(ground, fine)]
@@ -361,16 +336,3 @@ def to_radar(result: Result, reference: Reference, height: Float, reference_heig
         layover,
         shadow,
     )
-
-
-def _fine(nodes: Float, scene: Scene) -> Float:
-    """Node values on the fine points."""
-    shell = Matching(
-        scene.ground,
-        scene.reflectivity,
-        np.zeros((1, 1), bool),
-        np.zeros((1, 1)),
-        scene.block[0],
-        scoring(1.0, 1.0),
-    )
-    return on_points(shell, nodes)

@@ -41,6 +41,11 @@ ATTRS: dict[str, dict[str, Any]] = {
         "comment": "what rose is displaced towards the radar",
     },
     "elevation_change_std": {"long_name": "standard error of the elevation change", "units": "m"},
+    "range_offset_effect": {
+        "long_name": "elevation change that an epoch off by a tenth of a range pixel would feign",
+        "units": "m",
+        "comment": "part of the standard error, and the same error everywhere",
+    },
     "elevation": {
         "long_name": "height of the surface at the slant-range pixel",
         "units": "m",

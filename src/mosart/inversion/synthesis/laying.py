@@ -52,7 +52,7 @@ def lay(matching: Matching, change: Float) -> Laid:
         Facet by facet.
     """
     g = matching.ground
-    d = on_points(matching, change)
+    d = on_points(change, g, matching.rows_block)
     position, width, depth = matching.profile
     q = position - g.cosine / g.range_spacing * d
     pixels = matching.intensity.shape[1]

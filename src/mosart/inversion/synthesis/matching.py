@@ -38,6 +38,8 @@ class Matching:
         Few facets between nodes; the nodes are its knots.
     reflectivity : ndarray (azimuth, facet) float32
         Denoised reference: intensity per unit of width across the beam (pixels).
+    texture : ndarray (azimuth, facet) float32
+        Reflectivity alone: without what the scattering law makes of the old surface's slope.
     dark : ndarray (azimuth, facet) bool
         Ground that the reference does not light: unknown, not dark.
     intensity : ndarray (azimuth, range)
@@ -50,6 +52,7 @@ class Matching:
 
     ground: Ground
     reflectivity: Float32
+    texture: Float32
     dark: NDArray[np.bool_]
     intensity: Float
     rows_block: int
@@ -103,14 +106,28 @@ class Matching:
         return out
 
 
-def on_points(matching: Matching, nodes: Float) -> Float:
-    """Node values on the fine points of every row: linear in both directions."""
-    g = matching.ground
-    rows = np.clip((np.arange(len(g.height)) + 0.5) / matching.rows_block - 0.5, 0, len(nodes) - 1)
+def on_points(nodes: Float, ground: Ground, rows_block: int) -> Float:
+    """Values of a row-wise grid of nodes on the fine points of every row: linear in both directions.
+
+    Parameters
+    ----------
+    nodes : ndarray (block row, node)
+        Any field, on the ground's knots.
+    ground : Ground
+        The points.
+    rows_block : int
+        Rows of pixels for one row of nodes.
+
+    Returns
+    -------
+    ndarray (azimuth, point)
+        Beyond the middle of the first and last row of nodes: its value.
+    """
+    rows = np.clip((np.arange(len(ground.height)) + 0.5) / rows_block - 0.5, 0, len(nodes) - 1)
     a = np.minimum(rows.astype(int), max(len(nodes) - 2, 0))
     t = (rows - a)[:, None]
-    k = np.arange(len(g.x)) / g.facets
-    fine = np.array([np.interp(k, np.arange(g.knots), row) for row in nodes])
+    k = np.arange(len(ground.x)) / ground.facets
+    fine = np.array([np.interp(k, np.arange(ground.knots), row) for row in nodes])
     return np.asarray((1 - t) * fine[a] + t * fine[np.minimum(a + 1, len(nodes) - 1)])
 
 
@@ -158,6 +175,7 @@ def crop(matching: Matching, rows: slice, nodes: slice) -> Matching:
         matching,
         ground=part,
         reflectivity=matching.reflectivity[r, f],
+        texture=matching.texture[r, f],
         dark=matching.dark[r, f] | (matching.profile[2][r, f] > 0),
         intensity=matching.intensity[r],
     )
@@ -165,6 +183,6 @@ def crop(matching: Matching, rows: slice, nodes: slice) -> Matching:
 
 def with_brightness(matching: Matching, b: Float) -> Matching:
     """Change the reflectivity."""
-    fine = on_points(matching, b)
+    fine = on_points(b, matching.ground, matching.rows_block)
     gain = np.exp(0.5 * (fine[:, 1:] + fine[:, :-1]))
     return replace(matching, reflectivity=(matching.reflectivity * gain).astype(np.float32))

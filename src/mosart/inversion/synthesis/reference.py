@@ -13,6 +13,7 @@ from scipy.ndimage import binary_erosion
 from mosart.geometry.frame import LookFrame
 
 from .agreement import Agreement, compare
+from .disturb import reshaping
 from .gains import date_gain
 from .ground import Ground, ground_from_radar
 from .law import Law, estimate_law
@@ -59,7 +60,9 @@ class Reference:
     search_ground : Ground
         Profiles with the nodes of the search.
     search_reflectivity : ndarray (azimuth, facet) float32
-        On them.
+        On them, shading of the old surface included.
+    search_texture : ndarray (azimuth, facet) float32
+        The same without the shading.
     unlit : ndarray (azimuth, facet) bool
         Ground that the reference does not light.
     x : ndarray (azimuth, range)
@@ -91,6 +94,7 @@ class Reference:
     scene: Scene
     search_ground: Ground
     search_reflectivity: NDArray[np.float32]
+    search_texture: NDArray[np.float32]
     unlit: NDArray[np.bool_]
     x: Float
     sums: Float
@@ -354,14 +358,13 @@ def learn_reference(
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
-    slant, across = search.slant_and_across()
-    dp, dr = np.maximum(np.diff(across, axis=1), 1e-3), np.diff(slant, axis=1)
-    ds = np.sqrt(dp**2 + dr**2 + azimuth_slope_term(search))
-    reshape = np.clip((ds / dp) ** (1 - law.exponent), 0.1, 10.0)
+    on_search = onto_facets(rho, search)
+    reshape = reshaping(search, azimuth_slope_term(search), law.exponent - 1)
     return Reference(
         scene,
         search,
-        (onto_facets(rho, search) * reshape).astype(np.float32),
+        (on_search * reshape).astype(np.float32),
+        on_search,
         onto_facets(unlit.astype(np.float64), search) > 0.5,
         x,
         full_sums(mean, READING_BLOCK)[0],

@@ -35,7 +35,7 @@ STILL = 0.1
 SWEEPS, FINE_SWEEPS = 8, 4
 
 
-def search(matching: Matching, lowest: float, highest: float, step: float) -> Float:
+def search(matching: Matching, lowest: float, highest: float, step: float, held: Float) -> Float:
     """Search all labels.
 
     Parameters
@@ -44,6 +44,8 @@ def search(matching: Matching, lowest: float, highest: float, step: float) -> Fl
         What is matched.
     lowest, highest, step : float
         Labels, metres; zero is one of them.
+    held : ndarray (block row, node)
+        What leaving zero costs a node, nats.
 
     Returns
     -------
@@ -56,11 +58,11 @@ def search(matching: Matching, lowest: float, highest: float, step: float) -> Fl
     cost = matching.costs(np.zeros(matching.shape), step * np.arange(first, last + 1.0), most)
     base = np.zeros(matching.shape, np.int64)
     penalty = jump_penalty(most, step / matching.unit, SLOPE_AZIMUTH)
-    still = np.full(matching.shape, STILL, np.float32)
+    still = (STILL + held).astype(np.float32)
     return np.asarray(step * most_likely(cost, base, first, penalty=penalty, still=still, sweeps=SWEEPS))
 
 
-def narrow(matching: Matching, change: Float, labels: int, step: float) -> Float:
+def narrow(matching: Matching, change: Float, labels: int, step: float, held: Float) -> Float:
     """Search finer labels about a solution.
 
     Parameters
@@ -73,6 +75,8 @@ def narrow(matching: Matching, change: Float, labels: int, step: float) -> Float
         On either side.
     step : float
         Metres.
+    held : ndarray (block row, node)
+        What leaving zero costs a node, nats.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def narrow(matching: Matching, change: Float, labels: int, step: float) -> Float
         Metres.
     """
     cost, base, penalty = _about(matching, change, labels, step)
-    still = np.full(matching.shape, STILL, np.float32)
+    still = (STILL + held).astype(np.float32)
     found = most_likely(cost, base, -labels, penalty=penalty, still=still, sweeps=FINE_SWEEPS)
     return np.asarray(step * found)
 
@@ -131,17 +135,14 @@ class Start:
         Metres.
     brightness : ndarray (block row, node)
         Change of log reflectivity.
-    matching : Matching
-        With the brightness multiplied into the reflectivity.
     """
 
     change: Float
     std: Float
     brightness: Float
-    matching: Matching
 
 
-def find_start(matching: Matching, lowest: float, highest: float) -> Start:
+def find_start(matching: Matching, lowest: float, highest: float, held: Float) -> Start:
     """Search, take the brightness change out, search again, polish.
 
     Parameters
@@ -150,6 +151,8 @@ def find_start(matching: Matching, lowest: float, highest: float) -> Start:
         What is matched.
     lowest, highest : float
         Bounds of the change, metres.
+    held : ndarray (block row, node)
+        What leaving zero costs a node, nats.
 
     Returns
     -------
@@ -159,7 +162,8 @@ def find_start(matching: Matching, lowest: float, highest: float) -> Start:
     fine = LABEL_PIXELS * matching.unit
 
     def find(what: Matching) -> Float:
-        return narrow(what, search(what, lowest, highest, 2 * fine), NARROW_LABELS, fine)
+        coarse = search(what, lowest, highest, 2 * fine, held)
+        return narrow(what, coarse, NARROW_LABELS, fine, held)
 
     d = find(matching)
     b = brightness(matching, d)
@@ -169,4 +173,4 @@ def find_start(matching: Matching, lowest: float, highest: float) -> Start:
         b = brightness(matching, d)
         bright = with_brightness(matching, b)
     d, std = polish(bright, d, POLISH_LABELS, 0.5 * fine)
-    return Start(d, std, b, bright)
+    return Start(d, std, b)

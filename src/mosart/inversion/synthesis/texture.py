@@ -1,9 +1,8 @@
-"""Kept or new rock: whether the new image repeats the reference's texture under the change found."""
+"""Kept or new rock: whether the new image repeats the reference's texture under a change."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,31 +10,45 @@ from scipy.ndimage import binary_dilation, gaussian_filter, label
 
 from .laying import lay
 from .matching import Matching, by_node
+from .noise import MAD
 
 Float = NDArray[np.float64]
-Scalar = TypeVar("Scalar", bound=np.generic)
+Bool = NDArray[np.bool_]
 
-#: Window of the regression, nodes (Gaussian σ).
-WINDOW = 2.5
-#: Regression slope, in units of still ground's, below which (by half a standard error) the texture is new.
-#: Kept rock has 0.65 to 1.2, new rock -0.1 to 0.55 (simulations); between them both errors are rare.
-KEPT = 0.57
+#: Regression slope of new rock, in units of kept ground's: not zero, for the change found is fitted to the
+#: texture, and fine relief that the DEM does not resolve is often kept (0.1 to 0.25 in simulations).
+NEW_SLOPE = 0.2
+#: A cell of the regression, in σ of the reference's kernel, rows and pixels: smaller ones hold no texture,
+#: of larger ones the change found has explained more.
+CELL_SIGMAS = (4.0, 2.7)
+#: Windows to choose from, Gaussian σ in nodes: the first in which the two hypotheses lie `APART` standard
+#: deviations apart on kept ground, or the last.
+WINDOWS = (2.5, 3.5, 5.0, 7.0)
+APART = 6.0
+#: Separation (standard deviations) below which a window tells nothing: one in eleven would be wrong.
+LEAST_APART = 2.7
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
 MOST_LOG = 2.0
 #: Stabiliser of the logarithm, share of the median intensity.
 DARK = 0.006
-#: Share of the usual lit ground in a window below which nothing can be told.
-FEWEST = 0.25
-#: Standard error of the slope (in units of still ground's) above which nothing can be told: the image
-#: has too little texture for a test.
-MOST_ERROR = 0.25
-#: Smallest patches that are believed: withheld, and given inside withheld ones, nodes.
-LEAST_LOST, LEAST_KEPT = 8, 60
-#: Standard errors by which a slope must be too low; share of still ground on which the test must tell
-#: for its silence elsewhere to mean something.
-ERRORS, WORKS = 0.5, 0.7
-#: Nodes by which a withheld patch grows: the window has blurred its edge.
-GROW = 3
+#: Longest slant interval of a facet that counts in full, pixels: a stretched one has no more speckle to tell.
+MOST_PIXELS = 1.5
+#: Kept rock has the steepest slopes of a scene: its slope is the median of what is above half way to new
+#: rock's, beginning from this quantile.
+STEEPEST, CALIBRATIONS = 0.9, 6
+#: Fewest nodes that calibrate the test.
+FEWEST_KEPT = 30
+#: Share of kept ground on which the test must tell for its silence elsewhere to mean something.
+WORKS = 0.7
+#: Evidence (nats) that a patch of new rock must reach somewhere to be believed: where kept rock gives
+#: 18 ± 6 (`APART`), chance does so in one window of ten thousand.
+SURE = -5.0
+#: Share of new rock in a window from which a place counts as beside it: one σ from a straight edge.
+BESIDE = 0.16
+#: Smallest islands inside new rock that are believed, in windows' areas (4π σ²).
+LEAST_KEPT = 1.0
+#: Metres by which a withheld patch grows: what the smallest window may have wrong at its edge.
+GROW = 20.0
 
 
 @dataclass(frozen=True)
@@ -45,98 +58,231 @@ class Texture:
     Parameters
     ----------
     slope : ndarray (block row, node)
-        Regression slope in units of still ground's: 1 kept, 0 new.
-    error : ndarray (block row, node)
-        Its standard error.
+        Regression slope in units of kept ground's: 1 kept, 0 new.
+    evidence : ndarray (block row, node)
+        Log likelihood ratio, kept over new, of a window (nats).
     untold : ndarray (block row, node) bool
         Too little lit ground or texture for the test.
-    lost : ndarray (block row, node) bool
-        Texture that is new: the change is not to be given.
+    works : bool
+        Whether the test tells on most of kept ground.
+    window : float
+        Gaussian σ, nodes.
+    sharp : ndarray (block row, node)
+        The evidence of the smallest window: weaker, less blurred.
     """
 
     slope: Float
-    error: Float
-    untold: NDArray[np.bool_]
-    lost: NDArray[np.bool_]
+    evidence: Float
+    untold: Bool
+    works: bool
+    window: float
+    sharp: Float
+
+    @property
+    def kept(self) -> Bool:
+        """Where the texture is more likely kept than new."""
+        return (self.evidence > 0) & ~self.untold
+
+    @property
+    def new(self) -> Bool:
+        """Where the texture is more likely new than kept; beside it the smallest window decides."""
+        new = (self.evidence < 0) & ~self.untold
+        beside = gaussian_filter(new.astype(np.float64), self.window) > BESIDE
+        return new | (beside & (self.sharp < 0))
 
 
-def _pad(edges: NDArray[Scalar]) -> NDArray[Scalar]:
-    return np.concatenate([edges, edges[:, -1:]], axis=1)
+@dataclass(frozen=True)
+class Sums:
+    """Sums of a cell's regression inside its nodes: of x x and x y, and of the weights."""
+
+    xx: Float
+    xy: Float
+    number: Float
 
 
-def regress_texture(
-    matching: Matching, change: Float, still: NDArray[np.bool_], moved: NDArray[np.bool_]
-) -> Texture:
-    """Regress the new log reflectivity on the reference's *inside* the nodes' cells.
+def cell_sums(matching: Matching, change: Float, cell: tuple[int, int]) -> Sums:
+    """Sum for the regression of the new log reflectivity on the reference's *inside* cells.
 
     Parameters
     ----------
     matching : Matching
         The reference (without a change of brightness) and the new image.
     change : ndarray (block row, node)
-        Change found, metres.
-    still : ndarray (block row, node) bool
-        Ground that has not moved: the slope there is what a kept texture gives (noise in the reference
-        attenuates it).
-    moved : ndarray (block row, node) bool
-        Ground that has: where the test works on still ground, what it cannot tell here is withheld.
+        Metres.
+    cell : tuple of int
+        Rows of nodes and nodes of a cell, whose mean is removed: that is what a change is fitted to.
 
     Returns
     -------
-    Texture
-        Slopes and decisions.
+    Sums
+        On the nodes, (block row, node); a cell's sums are spread over its nodes.
 
     Notes
     -----
-    The cells' means are removed: those the change has been fitted to.
+    The reference's side is its reflectivity without the shading of the old surface: shading is not
+    repeated where the slope has changed.
     """
     laid = lay(matching, change)
-    weight = by_node(matching, np.where(laid.good, np.minimum(laid.pixels, 1.5), 0.0))
-    count = weight.sum(axis=(1, 3))
+    weight = by_node(matching, np.where(laid.good, np.minimum(laid.pixels, MOST_PIXELS), 0.0))
     dark = DARK * float(np.median(matching.intensity))
     new = np.log(
         (np.maximum(laid.energy, 0) + dark * np.abs(laid.pixels) + 1e-12) / np.maximum(laid.width, 1e-3)
     )
-    old = np.log(np.maximum(matching.reflectivity, 1e-12))
+    old = np.log(np.maximum(matching.texture, 1e-12))
+    rows, edges = weight.shape[0], weight.shape[2]
+
+    def grouped(f: Float) -> Float:
+        pad = [(0, -rows % cell[0]), (0, 0), (0, -edges % cell[1]), (0, 0)]
+        f = np.pad(f, pad)
+        return f.reshape(len(f) // cell[0], cell[0] * f.shape[1], f.shape[2] // cell[1], -1)
+
+    weight = grouped(weight)
+    count = weight.sum(axis=(1, 3))
 
     def inside(f: Float) -> Float:
-        f = by_node(matching, np.where(np.isfinite(f), f, 0.0))
+        f = grouped(by_node(matching, np.where(np.isfinite(f), f, 0.0)))
         mean = (weight * f).sum(axis=(1, 3)) / np.maximum(count, 1e-9)
         return np.clip(np.where(weight > 0, f - mean[:, None, :, None], 0.0), -MOST_LOG, MOST_LOG)
 
-    def window(f: Float) -> Float:
-        return np.asarray(gaussian_filter((weight * f).sum(axis=(1, 3)), WINDOW, mode="constant"))
+    def spread(f: Float) -> Float:
+        each = (weight * f).sum(axis=(1, 3)) / (cell[0] * cell[1])
+        nodes = np.repeat(np.repeat(each, cell[0], axis=0), cell[1], axis=1)[:rows, :edges]
+        return np.concatenate([nodes, nodes[:, -1:]], axis=1)
 
     x, y = inside(old), inside(new)
-    xx, xy, yy = window(x * x), window(x * y), window(y * y)
-    slope = xy / np.maximum(xx, 1e-9)
-    number = window(np.ones_like(x))
-    cells = 4 * np.pi * WINDOW**2  # equivalent number of cells in the window
-    rest = np.maximum(yy - slope * xy, 0)
-    error = np.sqrt(rest / np.maximum(number, 1e-9) / np.maximum(xx * cells, 1e-9))
-    usual = float(np.median(count[count > 0])) if (count > 0).any() else 1.0
-    few = number < FEWEST * usual
-    slope, error, few = _pad(slope), _pad(error), _pad(few)
-    good = still & ~few
-    unit = (
-        float(np.median(slope[good]))
-        if good.sum() > 30
-        else float(np.median(slope[~few]))
-        if (~few).any()
-        else 1.0
+    return Sums(spread(x * x), spread(x * y), spread(np.ones_like(x)))
+
+
+def cell_of(kernel: tuple[float, float], matching: Matching) -> tuple[int, int]:
+    """Nodes of a cell that holds texture which the reference resolves.
+
+    Parameters
+    ----------
+    kernel : tuple of float
+        Of the reference's reflectivity, σ in rows and pixels.
+    matching : Matching
+        Whose nodes they are.
+
+    Returns
+    -------
+    tuple of int
+        Rows of nodes and nodes.
+    """
+    size = (matching.rows_block, matching.ground.facets)
+    return (
+        max(1, round(float(CELL_SIGMAS[0] * kernel[0] / size[0]))),
+        max(1, round(float(CELL_SIGMAS[1] * kernel[1] / size[1]))),
     )
-    unit = max(unit, 0.05)
-    slope, error = slope / unit, error / unit
-    untold = few | (error > MOST_ERROR)
-    new_rock = (slope + ERRORS * error < KEPT) & ~untold
-    if good.any() and float(untold[still].mean()) < 1 - WORKS:
-        new_rock |= untold & moved
-    lost = gaussian_filter(new_rock.astype(np.float64), 1.0) > 0.5
-    for value, least in ((True, LEAST_LOST), (False, LEAST_KEPT)):
-        patches, _ = label(lost == value)
-        small = np.bincount(patches.ravel()) < least
-        small[0] = False
-        lost[small[patches]] = not value
-    if lost.any():
-        lost = binary_dilation(lost, iterations=GROW)
-    return Texture(slope, error, untold, lost)
+
+
+def regress_texture(
+    matching: Matching, change: Float, kernel: tuple[float, float], windows: tuple[float, ...] = WINDOWS
+) -> Texture:
+    """Test, window by window, whether the texture is kept under a change.
+
+    Parameters
+    ----------
+    matching : Matching
+        The reference (without a change of brightness) and the new image.
+    change : ndarray (block row, node)
+        Metres.
+    kernel : tuple of float
+        Of the reference's reflectivity, σ in rows and pixels.
+    windows : tuple of float
+        To choose from, Gaussian σ in nodes.
+
+    Returns
+    -------
+    Texture
+        Slopes and evidence.
+
+    Notes
+    -----
+    With the slope ``β`` of kept rock (noise in the reference attenuates it), ``ν β`` of new rock and the
+    variance ``s²`` of what is left, the log likelihood ratio of a cell is
+    ``(1 - ν) β (Σxy - ½ (1 + ν) β Σxx) / s²``. The scene itself tells ``β`` and ``s²``: nothing need be
+    known to be still.
+    """
+    cell = cell_of(kernel, matching)
+    sums = cell_sums(matching, change, cell)
+    usual = float(np.median(sums.number[sums.number > 0])) if (sums.number > 0).any() else 1.0
+    lit = sums.number > 0.5 * usual
+    sharp = found = _window(sums, windows[0], lit, cell)
+    window = windows[0]
+    for window in windows:
+        found = _window(sums, window, lit, cell)
+        if found.apart >= APART:
+            break
+    untold = found.each < LEAST_APART
+    works = bool(found.kept.any() and float(untold[found.kept].mean()) < 1 - WORKS)
+    return Texture(found.slope, found.evidence, untold, works, window, sharp.evidence)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Outcome in windows; `each` and `apart`: separation of the hypotheses, here and usually."""
+
+    slope: Float
+    evidence: Float
+    each: Float
+    apart: float
+    kept: Bool
+
+
+def _window(sums: Sums, window: float, lit: Bool, cell: tuple[int, int]) -> _Window:
+    """Test in Gaussian windows."""
+    sigma = tuple(np.sqrt(window**2 + (c**2 - 1) / 12) for c in cell)
+    area = 4 * np.pi * window**2
+
+    def mean(f: Float) -> Float:
+        return np.asarray(gaussian_filter(f, sigma, mode="constant"))
+
+    xx, xy = mean(sums.xx), mean(sums.xy)
+    lit = lit & (xx > 0)
+    if lit.sum() < FEWEST_KEPT:
+        nothing = np.zeros(xx.shape)
+        return _Window(nothing, nothing, nothing, 0.0, lit)
+    ratio = xy / np.maximum(xx, 1e-12)
+    slope, kept = max(float(np.quantile(ratio[lit], STEEPEST)), 1e-3), lit
+    for _ in range(CALIBRATIONS):
+        kept = lit & (ratio > 0.5 * (1 + NEW_SLOPE) * slope)
+        if kept.sum() < FEWEST_KEPT:
+            break
+        slope = max(float(np.median(ratio[kept])), 1e-3)
+    # speckle from cell to cell, and what the errors of neighbours share
+    s2 = cell[0] * cell[1] * float(((sums.xy - slope * sums.xx)[lit] ** 2).sum() / sums.xx[lit].sum())
+    rest = (xy - slope * xx)[kept] / np.sqrt(xx[kept] / area)
+    s2 = max(s2, (MAD * float(np.median(np.abs(rest)))) ** 2, 1e-12)
+    each = (1 - NEW_SLOPE) * slope * np.sqrt(np.maximum(area * xx, 0) / s2)
+    evidence = (1 - NEW_SLOPE) * slope * area * (xy - 0.5 * (1 + NEW_SLOPE) * slope * xx) / s2
+    return _Window(ratio / slope, evidence, each, float(np.median(each[kept])), kept)
+
+
+def withhold(new: Bool, sure: Bool, spacing: tuple[float, float], window: float) -> Bool:
+    """Patches of new rock that hold a sure node, without islands, grown.
+
+    Parameters
+    ----------
+    new, sure : ndarray (block row, node) bool
+        What is more likely new than kept, and what is so for sure.
+    spacing : tuple of float
+        Of the nodes, metres.
+    window : float
+        Of the test, nodes.
+
+    Returns
+    -------
+    ndarray (block row, node) bool
+        What is to be withheld.
+    """
+    patches, number = label(new)
+    lost = np.isin(patches, np.unique(patches[sure & new])) & new
+    if not number or not lost.any():
+        return np.zeros(new.shape, bool)
+    patches, _ = label(~lost)
+    small = np.bincount(patches.ravel()) < LEAST_KEPT * 4 * np.pi * window**2
+    small[0] = False
+    lost |= small[patches]
+    reach = [int(np.ceil(GROW / s)) for s in spacing]
+    y, x = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
+    return np.asarray(binary_dilation(lost, np.hypot(y * spacing[0], x * spacing[1]) <= GROW))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mosart.errors import InputError
 from mosart.report.raster import block_bits, block_means
 
-Floats = NDArray[np.float64]
+Numbers = NDArray[np.float32]
 
 #: Bytes of compressed layers in a page: with their text form, the library and the text it stays below 20 MB.
 BUDGET = 9_500_000
@@ -82,7 +82,7 @@ class Drawn:
     shape: tuple[int, int]
     limit: float
     std_limit: float
-    change: tuple[Floats, ...] = ()
+    change: tuple[Numbers, ...] = ()
 
 
 def draw_layers(
@@ -138,10 +138,11 @@ def draw_layers(
 
 @dataclass(frozen=True)
 class _Read:
-    """What there is to show, in blocks: every file is read once."""
+    """What there is to show, in blocks of four bytes a number: every file is read once."""
 
     block: int
-    numbers: dict[str, list[tuple[Floats, Floats]]]
+    numbers: dict[str, list[Numbers]]
+    share: list[Numbers]
     bits: dict[str, list[NDArray[np.uint8]]]
     focus: NDArray[np.bool_] | None
 
@@ -164,29 +165,43 @@ def _read(
     focus: NDArray[np.bool_] | None,
 ) -> _Read:
     wanted = {"change": quantity} | {n: v for n, v in _NUMBERS.items() if v in data and data[v].ndim > 1}
-    numbers = {n: [block_means(i, block) for i in _images(data[v], dims)] for n, v in wanted.items()}
+    numbers: dict[str, list[Numbers]] = {}
+    shares: list[Numbers] = []
+    for name, variable in wanted.items():
+        numbers[name] = []
+        for image in _images(data[variable], dims):
+            mean, share = block_means(image, block)
+            numbers[name].append(mean.astype(np.float32))
+            if name == "change":
+                shares.append(share.astype(np.float32))
     bits = {n: [block_bits(i, block) for i in _images(data[n], dims)] for n in _BITS if n in data}
-    return _Read(block, numbers, bits, None if focus is None else block_bits(focus, block).astype(bool))
+    small = None if focus is None else block_bits(focus, block).astype(bool)
+    return _Read(block, numbers, shares, bits, small)
 
 
 def _coarser(read: _Read, times: int) -> _Read:
-    return _Read(
-        read.block * times,
-        {
-            name: [block_means(mean, times, share) for mean, share in images]
-            for name, images in read.numbers.items()
-        },
-        {name: [block_bits(image, times) for image in images] for name, images in read.bits.items()},
-        None if read.focus is None else block_bits(read.focus, times).astype(bool),
-    )
+    """Make blocks of blocks; the change is weighted by how much of each was seen."""
+    numbers: dict[str, list[Numbers]] = {}
+    shares: list[Numbers] = []
+    for name, images in read.numbers.items():
+        numbers[name] = []
+        for number, image in enumerate(images):
+            weights = read.share[number].astype(np.float64) if name == "change" else None
+            mean, share = block_means(image, times, weights)
+            numbers[name].append(mean.astype(np.float32))
+            if name == "change":
+                shares.append(share.astype(np.float32))
+    bits = {name: [block_bits(image, times) for image in images] for name, images in read.bits.items()}
+    focus = None if read.focus is None else block_bits(read.focus, times).astype(bool)
+    return _Read(read.block * times, numbers, shares, bits, focus)
 
 
 def _draw(read: _Read, least: float) -> Drawn:
-    means = {name: [mean for mean, _ in images] for name, images in read.numbers.items()}
+    means = read.numbers
     change = means["change"]
     layers = [_numbers("change", change)]
     if read.block > 1:
-        shares = [np.round(share * 255).astype(np.uint8) for _, share in read.numbers["change"]]
+        shares = [np.round(share * 255).astype(np.uint8) for share in read.share]
         layers.append(_bytes("share", shares, 1 / 255))
     std_limit = math.nan
     if "std" in means:
@@ -210,7 +225,7 @@ def _images(variable: xr.DataArray, dims: tuple[str, str]) -> Iterator[xr.DataAr
         yield variable.isel(date=index)
 
 
-def relief(height: Floats) -> NDArray[np.uint8]:
+def relief(height: Numbers) -> NDArray[np.uint8]:
     """Shade heights with light from the north-west, for the background alone.
 
     Parameters
@@ -234,7 +249,7 @@ def relief(height: Floats) -> NDArray[np.uint8]:
     return np.where(known, np.clip(155 + 70 * np.tanh(np.where(known, lit, 0.0)), 1, 255), 0).astype(np.uint8)
 
 
-def _numbers(name: str, images: list[Floats]) -> Layer:
+def _numbers(name: str, images: list[Numbers]) -> Layer:
     largest = max((float(np.nanmax(np.abs(i), initial=0.0)) for i in images), default=0.0)
     step = STEP if largest <= 32_000 * STEP else 10.0 ** math.ceil(math.log10(largest / 32_000))
     slices = []
@@ -249,7 +264,7 @@ def _bytes(name: str, images: list[NDArray[np.uint8]], step: float = 1.0) -> Lay
     return Layer(name, "uint8", step, 0.0, tuple(map(_press, images)))
 
 
-def _decibels(name: str, images: list[Floats]) -> Layer:
+def _decibels(name: str, images: list[Numbers]) -> Layer:
     """Amplitudes in decibels, 1 to 255 between the first and the last percentile; 0 is no value."""
     decibels = []
     for image in images:
@@ -271,7 +286,7 @@ def _press(array: NDArray[Any]) -> bytes:
     return gzip.compress(np.ascontiguousarray(array).tobytes(), 6, mtime=0)
 
 
-def _percentile(images: list[Floats], percent: float, chosen: NDArray[np.bool_] | None = None) -> float:
+def _percentile(images: list[Numbers], percent: float, chosen: NDArray[np.bool_] | None = None) -> float:
     """Largest over the images of a percentile of the size; 0 of nothing."""
     found = [0.0]
     for image in images:

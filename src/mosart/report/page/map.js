@@ -135,7 +135,7 @@ async function startMap() {
   const layout = {
     width,
     height: mapHeight(width),
-    margin: { l: 62, r: 10, t: 10, b: 46 },
+    margin: { l: 72, r: 10, t: 10, b: 46 },
     xaxis: axis(META.labels[0], [META.x0 - 0.5 * META.dx, META.x0 + (COLS - 0.5) * META.dx], { constrain: "domain" }),
     yaxis: axis(META.labels[1], [yEdges[1], yEdges[0]], { scaleanchor: "x", scaleratio: META.stretch, constrain: "domain" }),
     dragmode: "pan",

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from mosart.inversion.synthesis.costs import scoring
+from mosart.inversion.synthesis.ground import Ground
+from mosart.inversion.synthesis.matching import Matching
+from mosart.inversion.synthesis.texture import SURE, regress_texture, withhold
+
+ROWS, PIXELS, FACETS = 160, 320, 4
+KERNEL = (1.0, 1.5)
+
+
+def flat_ground():
+    points = PIXELS + 1
+    sine, cosine, spacing = 0.6, 0.8, 2.0
+    return Ground(
+        np.zeros((ROWS, points), np.float32), np.zeros(ROWS), np.arange(points) * spacing / sine,
+        np.full(points, sine), np.full(points, cosine), np.ones((ROWS, points), bool), np.zeros(points),
+        FACETS, spacing, 4.0, PIXELS,
+    )  # fmt: skip
+
+
+def matching(seed, *, spread=0.5, new=None, dates=4):
+    """Flat ground whose texture is kept except where `new`; both epochs with speckle of `dates` looks."""
+    rng = np.random.default_rng(seed)
+
+    def texture():
+        field = gaussian_filter(rng.standard_normal((ROWS, PIXELS)), 2.0, mode="wrap")
+        return spread * field / field.std()
+
+    old, other = texture(), texture()
+    after = old if new is None else np.where(new, other, old)
+
+    def image(log):
+        return np.exp(log) * rng.gamma(dates, 1 / dates, log.shape)
+
+    width = flat_ground().slant_and_across()[1][0, 1] / 2.0
+    rho = (gaussian_filter(image(old), KERNEL) / width).astype(np.float32)
+    dark = np.zeros(rho.shape, bool)
+    return Matching(flat_ground(), rho, rho, dark, image(after), 4, scoring(dates, 5.0 * dates))
+
+
+def zero(m):
+    return np.zeros(m.shape)
+
+
+def test_a_kept_texture_is_kept_and_nothing_is_withheld():
+    withheld = 0
+    for seed in range(6):
+        m = matching(seed)
+        t = regress_texture(m, zero(m), KERNEL)
+        assert t.works
+        assert np.median(t.slope) == pytest.approx(1, abs=0.05)
+        withheld += withhold(t.new, t.evidence < SURE, (16.0, 13.3), t.window).any()
+    assert withheld == 0
+
+
+def test_new_rock_is_found_where_it_is_and_not_elsewhere():
+    rows, columns = np.mgrid[:ROWS, :PIXELS]
+    new = np.hypot((rows - 80) * 4.0, (columns - 200) * 3.33) < 220
+    for seed in (1, 2, 3):
+        m = matching(seed, new=new)
+        t = regress_texture(m, zero(m), KERNEL)
+        lost = withhold(t.new, t.evidence < SURE, (16.0, 13.3), t.window)
+        y, x = np.mgrid[: m.shape[0], : m.shape[1]]
+        r = np.hypot((y + 0.5) * 16.0 - 80 * 4.0, x * 13.33 - 200 * 3.33)
+        assert lost[r < 220].mean() > 0.97
+        assert lost[r > 290].mean() < 0.02
+
+
+def test_a_texture_out_of_lock_is_not_taken_for_kept():
+    m = matching(2)
+    t = regress_texture(m, zero(m) + 15.0, KERNEL)
+    known = regress_texture(m, zero(m), KERNEL)
+    assert np.median(known.evidence) > 5
+    assert not t.works or np.median(t.evidence) < np.median(known.evidence) - 5
+
+
+def test_without_texture_nothing_is_told_and_nothing_is_withheld():
+    for seed in range(4):
+        m = matching(seed, spread=1e-6)
+        t = regress_texture(m, zero(m), KERNEL)
+        assert not t.works
+        assert not withhold(t.new, t.evidence < SURE, (16.0, 13.3), t.window).any()
+
+
+def test_a_patch_without_a_sure_node_is_given_and_an_island_inside_new_rock_is_not():
+    new, sure = np.zeros((40, 60), bool), np.zeros((40, 60), bool)
+    new[5:9, 5:9] = True  # by chance
+    new[15:35, 15:50] = True
+    new[24:26, 30:33] = False  # an island
+    sure[20, 20] = True
+    lost = withhold(new, sure, (16.0, 12.0), 2.5)
+    assert not lost[3:11, 3:11].any()
+    assert lost[14:36, 15:50].all()  # grown by 20 m: one row of 16 m, one node of 12 m
+    assert lost[24, 14]
+    assert not lost[:, 13].any()
+    assert not lost[13].any()
