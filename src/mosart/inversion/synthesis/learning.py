@@ -21,9 +21,9 @@ CHANGE_FLOOR, CHANGE_CEILING, CHANGE_LEAST = 0.1, 150.0, 0.05
 #: The same of the brightness, natural logarithm.
 BRIGHT_FLOOR, BRIGHT_CEILING, BRIGHT_LEAST = 0.003, 2.0, 0.001
 #: Least envelope of the change while it is uniform or blocks are merged (range pixels' heights), and
-#: bounds of the brightness's while it is uniform. Merged blocks hardly see what moves texture by half a
+#: bounds of the brightness's while it is uniform. Merged blocks hardly see what moves texture by a
 #: pixel, and an envelope that has closed over a change opens too slowly to find it.
-UNIFORM_LEAST, UNIFORM_BRIGHT = 0.6, (0.02, 0.3)
+UNIFORM_LEAST, UNIFORM_BRIGHT = 1.0, (0.02, 0.3)
 #: Bounds of the rescaling of the noise: the looks are measured, so that less noise than they say is
 #: overfitting, and much more is a model that fails.
 LEAST_NOISE, MOST_NOISE = 0.7, 10.0
