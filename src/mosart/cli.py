@@ -132,7 +132,7 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
         else:
             plan = prepare(config, talk)
             text = plan.text()
-            if plan.config.method == "synthesis":
+            if plan.method == "synthesis":
                 text += f"\ndetectable {smallest_change(plan)}"
     _say(text)
 

@@ -63,7 +63,7 @@ def steps(folder: Path) -> tuple[dict[str, str], set[str]]:
 def test_a_repeated_run_does_nothing_and_changes_no_product(
     five: Path, tmp_path: Path, same_results: Same
 ) -> None:
-    config = Config(stack=(five,), out=tmp_path / "out", areas=AREA)
+    config = Config(method="rowwise-intensity", stack=(five,), out=tmp_path / "out", areas=AREA)
     run(config, quiet=True)
     before = contents(tmp_path / "out")
     run(config, quiet=True)
@@ -76,7 +76,9 @@ def test_a_repeated_run_does_nothing_and_changes_no_product(
 
 def test_one_date_more_redoes_what_hangs_on_it_alone(five: Path, tmp_path: Path, same_results: Same) -> None:
     names = part(five, tmp_path / "stack.h5", 4)
-    config = Config(stack=(tmp_path / "stack.h5",), out=tmp_path / "out", areas=AREA)
+    config = Config(
+        method="rowwise-intensity", stack=(tmp_path / "stack.h5",), out=tmp_path / "out", areas=AREA
+    )
     run(config, quiet=True)
     newest = part(five, tmp_path / "stack.h5", 5)[-1]
     outcome = run(config, quiet=True)
@@ -95,7 +97,7 @@ def test_a_changed_image_and_a_lost_or_altered_product_are_made_again(
 ) -> None:
     names = part(five, tmp_path / "stack.h5", 4)
     out = tmp_path / "out"
-    config = Config(stack=(tmp_path / "stack.h5",), out=out, areas=AREA)
+    config = Config(method="rowwise-intensity", stack=(tmp_path / "stack.h5",), out=out, areas=AREA)
     run(config, quiet=True)
     with h5py.File(tmp_path / "stack.h5", "r+") as file:
         file[names[2]][10:20] *= 1.5
@@ -131,7 +133,13 @@ def test_a_changed_key_redoes_what_depends_on_it_alone(
     five: Path, tmp_path: Path, same_results: Same, changed: Config, expected: tuple[set[str], str]
 ) -> None:
     kinds, reason = expected
-    config = Config(stack=(five,), out=tmp_path / "out", areas=AREA, epoch=("20190206", "20190217,20190228"))
+    config = Config(
+        method="rowwise-intensity",
+        stack=(five,),
+        out=tmp_path / "out",
+        areas=AREA,
+        epoch=("20190206", "20190217,20190228"),
+    )
     run(config, quiet=True)
     run(config.merged(changed), quiet=True)
     done, _ = steps(tmp_path / "out")

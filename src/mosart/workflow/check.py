@@ -16,7 +16,7 @@ from mosart.areas import Areas, flag_water, read_areas, read_raster
 from mosart.errors import InputError
 from mosart.geometry import LookFrame, flag_visibility, resolve
 from mosart.geometry.resolve import GeometryUnknown
-from mosart.inversion import Entry, plan_entries
+from mosart.inversion import Entry, default_method, plan_entries
 from mosart.io import open_stack
 from mosart.io.checks import drop_empty
 from mosart.io.isce import input_files
@@ -102,20 +102,30 @@ class Plan:
             f"dates      {_names(self.stack.dates)}",
             f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
             f"geometry   {geometry_text(self.frame, self.geometry_fault)}",
-            f"method     {self.config.method}",
-            f"options    despeckle {self.config.despeckle}, weights {self.config.weights}",
+            f"method     {self.method}",
+            f"options    {self._options_text()}",
             f"reference  {_names(self.reference)}",
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
             f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
             f"memory     {self._memory_text()}",
             f"disk       about {self.memory.disk / 2**30:.2f} GiB",
-            f"error      {expected_error(self.config.method)}",
+            f"error      {expected_error(self.method)}",
         ]
         return "\n".join(lines)
 
+    @property
+    def method(self) -> str:
+        """Name of the method: the config's, which is filled in."""
+        return str(self.config.method)
+
+    def _options_text(self) -> str:
+        if self.method == "synthesis":
+            return "none: despeckling and weights are for the row-wise methods"
+        return f"despeckle {self.config.despeckle}, weights {self.config.weights}"
+
     def _memory_text(self) -> str:
-        if self.config.method == "synthesis":
+        if self.method == "synthesis":
             return "not known beforehand: synthesis holds the whole image and is for crops so far"
         return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
@@ -172,7 +182,12 @@ def prepare(
     stack = drop_empty(stack, found.empty, str(path), 2)
     reference, entries = _entries(stack, config)
     workers = config.workers or available_cores()
-    used = config.merged(Config(reference=tuple(f"{date:%Y%m%d}" for date in reference), workers=workers))
+    settled = {
+        "method": config.method or default_method(stack, frame),
+        "reference": tuple(f"{date:%Y%m%d}" for date in reference),
+        "workers": workers,
+    }
+    used = config.merged(Config.model_validate(settled))
     plan = Plan(
         config=used,
         stack=stack,
