@@ -1,11 +1,12 @@
 # make demo   installs what a user needs and runs the whole chain on a simulated crater
 # make test   installs everything else and runs the linters, the type checker and the tests
+# make test-kill      kills runs at random moments, 100 times with each signal
 # make test-clients   opens products of the demo's stack with MintPy, bowser and QGIS, in environments of their own
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo test test-clients browser lint lock benchmarks clean
+.PHONY: install demo test test-kill test-clients browser lint lock benchmarks clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -42,6 +43,9 @@ browser:
 	     && apt-get -qq update >/dev/null 2>&1 \
 	     && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null 2>&1; } \
 	|| echo "no Chromium: the tests in the browser are left out (apt-get install chromium)"
+
+test-kill: .venv/.dev
+	MOSART_KILLS=100 $(BIN)/python -m pytest tests/workflow/test_killed.py
 
 test-clients: demo
 	$(BIN)/mosart run --stack demo/crater.h5 --out demo/dates --areas demo/crater.geojson --despeckle none --quiet

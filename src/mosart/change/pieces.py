@@ -17,6 +17,7 @@ from mosart.geometry.ground import metres_per_degree
 from mosart.masks import Flag
 
 from .correlation import Correlation
+from .rowmodel import ModelError
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -38,9 +39,11 @@ class AreaMasks(Protocol):
 
 @dataclass(frozen=True)
 class Piece:
-    """One area on one date: arrays over the box that holds the area."""
+    """One area on one date, against the reference or the date before: arrays over the box that holds it."""
 
     name: str
+    kind: str
+    since: dt.date | None
     date: dt.date
     inside: Booleans
     change: Floats
@@ -48,6 +51,7 @@ class Piece:
     mask: NDArray[np.uint8]
     signed_area: Floats
     correlation: Correlation
+    model: ModelError | None = None
 
     @property
     def area(self) -> Floats:
@@ -68,7 +72,10 @@ class Piece:
         """Return the standard error of that sum, its errors correlated in space."""
         if pixels.sum() == 1:  # the entry's own number, whatever its tails do to sums
             return float((self.area * self.std)[pixels].item())
-        return self.correlation.sum_std(np.where(pixels, self.area * self.std, 0.0))
+        weights = np.where(pixels, self.area, 0.0)
+        noise = self.correlation.sum_std(np.where(pixels, self.area * self.std, 0.0))
+        model = 0.0 if self.model is None else self.model.variance(weights, self.sum(pixels))
+        return float(np.sqrt(noise**2 + model))
 
     def flags(self) -> str:
         """Name the reasons met in the area."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,10 @@ from mosart.errors import InputError
 from mosart.geometry.ground import known_number, pixel_area, pixel_area_from_look
 from mosart.stack import Stack
 
-from .correlation import FULLY_CORRELATED, Correlation, measure_lines, sampled_lines
+from .correlation import FULLY_CORRELATED, Correlation
+from .layer import Layer
 from .pieces import AreaMasks, Piece, area_boxes, cell_areas
-
-logger = logging.getLogger(__name__)
+from .rowmodel import RowModel
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -121,7 +120,8 @@ class ElevationChange:
         Notes
         -----
         The standard error of a mean accounts for the spatial correlation of the errors, see
-        :mod:`mosart.change.correlation`.
+        :mod:`mosart.change.correlation`, and, for the row-wise methods, for what they leave uncertain of
+        ground that changed, see :mod:`mosart.change.rowmodel`; that of a point is the pixel's alone.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=True):
@@ -140,21 +140,26 @@ class ElevationChange:
             )
         return _table(rows, areas)
 
-    def volume(self, areas: AreaMasks) -> pd.DataFrame:
+    def volume(self, areas: AreaMasks, *, intervals: bool = False) -> pd.DataFrame:
         """Volume gained and lost in each area on every date, against the reference.
 
         Parameters
         ----------
         areas : Areas
             Polygons.
+        intervals : bool
+            Also from each date to the next.
 
         Returns
         -------
         pandas.DataFrame
-            One row an area and date: ``name``, ``date``, ``gained_m3`` (sum over the pixels that rose),
-            ``lost_m3`` (negative), ``net_m3``, each with ``…_std_m3``, ``area_m2`` (horizontal, seen
-            or not), ``unseen_share`` of it (nothing is filled in there), ``pixels`` and ``flags``.
-            Volumes are NaN where nothing is seen.
+            One row an area and date: ``name``, ``kind`` (``reference``: against it; ``interval``: against
+            the date before), ``since`` (of several reference dates the last) and ``date``, ``gained_m3``
+            (sum over the pixels that rose), ``lost_m3`` (negative), ``net_m3``, ``rate_m3_s`` (net over the
+            time between the two dates), each with ``…_std_m3`` or ``…_std_m3_s``, ``area_m2`` (horizontal,
+            seen or not), ``unseen_share`` of it (nothing is filled in there), ``kept_share``
+            (:mod:`mosart.change.rowmodel`, for the row-wise methods), ``pixels`` and ``flags``. Volumes are
+            NaN where nothing is seen.
 
         Raises
         ------
@@ -164,22 +169,34 @@ class ElevationChange:
         Notes
         -----
         The standard error of a sum accounts for the spatial correlation of the errors (Rolstad et al.
-        2009), see :mod:`mosart.change.correlation`. Gain and loss each take the noise of one sign; the net
-        does not.
+        2009), see :mod:`mosart.change.correlation`, and, for the row-wise methods, for what they leave
+        uncertain of ground that changed, see :mod:`mosart.change.rowmodel`. Gain and loss each take the
+        noise of one sign; the net does not. The errors of an interval are measured on the difference of its
+        two dates, so what both owe to the reference is not in them.
         """
         rows: list[dict[str, object]] = []
-        for piece in self._pieces(areas, equal_areas=False):
+        for piece in self._pieces(areas, equal_areas=False, intervals=intervals):
             seen = piece.seen
-            row: dict[str, object] = {"name": piece.name, "date": piece.date}
+            row: dict[str, object] = {
+                "name": piece.name,
+                "kind": piece.kind,
+                "since": piece.since,
+                "date": piece.date,
+            }
             parts = {"gained": seen & (piece.change > 0), "lost": seen & (piece.change < 0), "net": seen}
+            net, error = np.nan, np.nan
             for part, pixels in parts.items():
-                row[f"{part}_m3"] = piece.sum(pixels) if seen.any() else np.nan
-                row[f"{part}_std_m3"] = piece.sum_std(pixels) if seen.any() else np.nan
+                net, error = (piece.sum(pixels), piece.sum_std(pixels)) if seen.any() else (np.nan, np.nan)
+                row |= {f"{part}_m3": net, f"{part}_std_m3": error}
+            seconds = np.nan if piece.since is None else (piece.date - piece.since).total_seconds()
             area = np.nansum(piece.signed_area[piece.inside])
             seen_area = piece.area[seen].sum()
             row |= {
+                "rate_m3_s": net / seconds if seconds else np.nan,
+                "rate_std_m3_s": error / abs(seconds) if seconds else np.nan,
                 "area_m2": area,
                 "unseen_share": max(0.0, 1.0 - seen_area / area) if area > 0 else np.nan,
+                "kept_share": piece.model.kept if piece.model is not None else np.nan,
                 "pixels": int(seen.sum()),
                 "flags": piece.flags(),
             }
@@ -202,74 +219,63 @@ class ElevationChange:
             Of the change divided by its standard error. Without a variable ``stable``, ground is taken
             as stable where the change is within three standard errors and not excluded.
         """
-        entry = self._entry(self.dates.index(date))
-        return self._correlation(entry["change"], entry["std"], date, exclude)
+        return self._layer(self.dates.index(date)).correlation(exclude)
 
-    def _entry(self, index: int) -> dict[str, NDArray[np.generic]]:
-        """Change, standard error and mask of one entry, in memory."""
+    def _layer(self, index: int) -> Layer:
+        """Load one entry."""
         wanted = {"change": self.quantity, "std": "elevation_change_std", "mask": "mask"}
         loaded = self.dataset[list(wanted.values())].isel(date=index).load()
-        return {key: loaded[name].values for key, name in wanted.items()}
-
-    def _correlation(
-        self,
-        change: NDArray[np.generic],
-        std: NDArray[np.generic],
-        date: dt.date,
-        exclude: Booleans | None,
-    ) -> Correlation:
+        arrays = {key: loaded[name].values for key, name in wanted.items()}
         stable = self.dataset.get("stable")
-        if stable is not None and "date" in stable.dims:
-            stable = stable.isel(date=self.dates.index(date))
-        named = None if stable is None else stable.values.astype(bool)
+        if stable is not None:
+            stable = stable.isel(date=index) if "date" in stable.dims else stable
+        ground = None if stable is None else stable.values.astype(bool)
+        return Layer(self.dates[index], self._since(index), index, **arrays, stable=ground)
 
-        def errors(part: tuple[slice, slice]) -> Floats:
-            """Standardised errors on stable ground: of some lines, since an image may be large."""
-            spread = (std[part] if std.ndim else std).astype(np.float64)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = change[part].astype(np.float64) / np.where(spread > 0, spread, np.nan)
-                if named is not None:
-                    stable = named[part]
-                else:
-                    stable = np.abs(values) <= 3.0
-                    if exclude is not None:
-                        stable &= ~exclude[part]
-            return np.where(stable, values, np.nan)
+    def _since(self, index: int) -> dt.date | None:
+        """Give the reference date of an entry; of several the last; None for the reference itself."""
+        own = {self.dates[index]}
+        if "averaged_dates" in self.dataset:
+            own = set(_read_dates(str(self.dataset["averaged_dates"].values[index])))
+        others = [date for date in self.reference_dates if date not in own]
+        return max(others) if others else None
 
-        columns, rows = (errors(part) for part in sampled_lines(change.shape))
-        measured = measure_lines(columns, rows)
-        if measured.pixels == 0 and np.any(std > 0):  # type: ignore[operator]
-            logger.warning(
-                "%s: too little stable ground to measure how errors are correlated; "
-                "sums and means take them as one error shared by all pixels",
-                f"{date:%Y%m%d}",
-            )
-        return measured
-
-    def _pieces(self, areas: AreaMasks, *, equal_areas: bool) -> Iterator[Piece]:
-        """Every area on every date, one date in memory at a time."""
+    def _pieces(self, areas: AreaMasks, *, equal_areas: bool, intervals: bool = False) -> Iterator[Piece]:
+        """Every area on every date, two dates in memory at a time."""
         boxes = area_boxes(self.dataset, areas, self.dims)
         sizes = {name: self._areas_of_pixels(box, equal_areas) for name, (box, _) in boxes.items()}
         exclude = np.zeros(self.shape[1:], bool)
         for box, inside in boxes.values():
             exclude[box] |= inside
-        for index, date in enumerate(self.dates):
-            entry = self._entry(index)
-            correlation = FULLY_CORRELATED
-            if any(inside.sum() > 1 for _, inside in boxes.values()):
-                correlation = self._correlation(entry["change"], entry["std"], date, exclude)
-            for name, (box, inside) in boxes.items():
-                std = entry["std"][box] if entry["std"].ndim else np.full(inside.shape, entry["std"])
-                yield Piece(
-                    name=name,
-                    date=date,
-                    inside=inside,
-                    change=entry["change"][box].astype(np.float64),
-                    std=std.astype(np.float64),
-                    mask=entry["mask"][box].astype(np.uint8),
-                    signed_area=sizes[name],
-                    correlation=correlation,
-                )
+        extended = any(inside.sum() > 1 for _, inside in boxes.values())
+        compared = [index for index in range(len(self.dates)) if self._since(index) is not None]
+        model = RowModel.of(self.dataset, compared[-1]) if extended and compared else None
+        before: Layer | None = None
+        for index in range(len(self.dates)):
+            layer = self._layer(index)
+            layers = {"reference": layer}
+            if intervals and before is not None:
+                layers["interval"] = layer.since_then(before, exclude)
+            for kind, one in layers.items():
+                correlation = one.correlation(exclude) if extended else FULLY_CORRELATED
+                for name, (box, inside) in boxes.items():
+                    std = one.std[box] if one.std.ndim else np.full(inside.shape, one.std)
+                    piece = Piece(
+                        name=name,
+                        kind=kind,
+                        since=one.since,
+                        date=one.date,
+                        inside=inside,
+                        change=one.change[box].astype(np.float64),
+                        std=std.astype(np.float64),
+                        mask=one.mask[box].astype(np.uint8),
+                        signed_area=sizes[name],
+                        correlation=correlation,
+                    )
+                    if model is not None and inside.sum() > 1 and layer.since is not None:
+                        piece = replace(piece, model=model.error(index, box, piece.seen, piece.area))
+                    yield piece
+            before = layer
 
     def _areas_of_pixels(self, box: tuple[slice, slice], equal_areas: bool) -> Floats:
         """Ground area of the pixels of a box, signed; ones where unknown and not needed."""
@@ -307,7 +313,8 @@ class ElevationChange:
 def _table(rows: list[dict[str, object]], areas: AreaMasks) -> pd.DataFrame:
     """Rows grouped by area, in the order of the areas."""
     table = pd.DataFrame(rows)
-    table["date"] = pd.to_datetime(table["date"])
+    for name in {"since", "date"} & set(table):
+        table[name] = pd.to_datetime(table[name])
     order = {name: number for number, name in enumerate(areas.names)}
     return table.sort_values("name", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 

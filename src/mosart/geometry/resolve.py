@@ -6,7 +6,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import dask.array as da
 import numpy as np
+import xarray as xr
+from dask.base import compute
 from numpy.typing import NDArray
 
 from mosart.errors import InputError
@@ -96,16 +99,22 @@ Sample = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDAr
 
 
 def _sample(stack: Stack) -> Sample:
-    """Read some rows of longitude, latitude and height, one at a time."""
+    """Read some rows of longitude, latitude and height."""
     _, rows, size = stack.shape
     count = int(np.clip(SAMPLE // size, FEWEST_ROWS, MOST_ROWS))
     index = np.unique(np.linspace(0, rows - 1, min(rows, count)).round().astype(np.int64))
     ds = stack.dataset
-    lon, lat, h = (
-        np.stack([np.asarray(ds[name][int(i)].values) for i in index])
-        for name in ("longitude", "latitude", "height")
-    )
+    lon, lat, h = _rows(index, *(ds[name] for name in ("longitude", "latitude", "height")))
     return index, lon, lat, h
+
+
+def _rows(index: NDArray[np.int64], *planes: xr.DataArray) -> tuple[NDArray[np.float64], ...]:
+    """Read some rows of images: as slices, of which no more is read than is asked for."""
+    lazy = (da.asarray(plane.data) for plane in planes)
+    wanted = [a if a.numblocks[0] == 1 else da.concatenate([a[i : i + 1] for i in index]) for a in lazy]
+    return tuple(
+        np.asarray(a if len(a) == len(index) else a[index], dtype=np.float64) for a in compute(*wanted)
+    )
 
 
 def _calibrate(sample: Sample, known: Mapping[str, Any], needed: bool) -> LookFrame | None:
@@ -195,7 +204,7 @@ def _from_variable(stack: Stack) -> NDArray[np.float64] | None:
     if variable.ndim == 2:
         count = int(np.clip(SAMPLE // size, FEWEST_ROWS, MOST_ROWS))
         index = np.unique(np.linspace(0, rows - 1, min(rows, count)).round().astype(int))
-        values = np.stack([np.asarray(variable[int(i)].values, dtype=np.float64) for i in index])
+        (values,) = _rows(index, variable)
     else:
         values = np.broadcast_to(np.asarray(variable.values, dtype=np.float64), (1, size))
     good = np.isfinite(values) & (values > 1.0) & (values < 89.0)

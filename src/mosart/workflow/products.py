@@ -118,7 +118,7 @@ def write_tables(stored: ElevationChange, plan: Plan, stage: Path) -> None:
     if plan.polygons is None:
         return
     try:
-        volumes = stored.volume(plan.polygons)
+        volumes = stored.volume(plan.polygons, intervals=True)
     except InputError as error:
         logger.warning("no volumes: %s", error.what)
         return

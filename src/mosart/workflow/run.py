@@ -282,7 +282,9 @@ class _Work:
         }
         told = {
             "the config as used": digest_data(keys),
-            "the warnings": digest_data([line.split(maxsplit=1)[1] for line in lines if " WARNING " in line]),
+            "the warnings": digest_data(
+                sorted({line.split(maxsplit=1)[1] for line in lines if " WARNING " in line})
+            ),
             "the tables": digest_data([digest_file(p) for p in sorted(stage.glob("*.csv"))]),
         }
         self._once(self.needs.page(told), lambda: write_report(self.plan, stage, self.talk))

@@ -106,6 +106,7 @@ class Ledger:
         self._config_before = config_own or config_before
         self._now: dict[str, Record] = {}
         self._digests: dict[Path, str] = {}
+        self._said: set[str] = set()
         self.pieces.mkdir(exist_ok=True)
         if self._own:
             logger.info("a run that was stopped left finished steps here: they are used where they fit")
@@ -189,7 +190,9 @@ class Ledger:
             if all(self._intact(self._path(base, name), value) for name, value in record.files.items()):
                 logger.debug("%s: reused: unchanged", step.name)
                 for text in record.warnings:
-                    logger.warning("%s", text)
+                    if text not in self._said:  # steps that were done together share theirs
+                        logger.warning("%s", text)
+                self._said |= set(record.warnings)
                 self.reused += 1
                 return record, base
         level = logging.INFO if self._before or self._own else logging.DEBUG

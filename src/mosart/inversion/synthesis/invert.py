@@ -39,6 +39,11 @@ ATTRS: dict[str, dict[str, Any]] = {
         "comment": "what rose is displaced towards the radar",
     },
     "elevation_change_std": {"long_name": "standard error of the elevation change", "units": "m"},
+    "range_offset_effect": {
+        "long_name": "elevation change that an epoch off by a tenth of a range pixel would feign",
+        "units": "m",
+        "comment": "part of the standard error, and the same error everywhere",
+    },
     "elevation": {
         "long_name": "height of the surface at the slant-range pixel",
         "units": "m",
@@ -202,6 +207,7 @@ def _layer(
         "elevation_change_slant": np.where(hide, np.nan, radar.slant_change),
         "elevation": np.where(hide, np.nan, radar.elevation),
         "estimate": radar.change,
+        "range_offset_effect": on_pixels(result.offset, scene, reference.x, later),
         "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x, later),
         "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x, later),
         "measured_amplitude": blocks(np.sqrt(result.measured.energy / area)),

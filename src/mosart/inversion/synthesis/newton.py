@@ -72,10 +72,12 @@ def refine(
             target = solver.solve(weighted.T @ right)
             new, rendered = _search_line(problem, state, target, rendered, merges)
             steps.append(float(np.sqrt(np.mean((new.change - state.change) ** 2))))
-            samples = solver.samples(ENVELOPE_SAMPLES, problem.rng)
+            samples, white = solver.samples(ENVELOPE_SAMPLES, problem.rng)
             if len(steps) > TRUSTED_STEPS:
                 new = replace(new, noise=learning.noise(equations, samples, state.noise))
-            envelope, bright = learning.envelopes(problem, new, samples, uniform=len(steps) <= uniform_steps)
+            envelope, bright = learning.envelopes(
+                problem, new, samples, white, uniform=len(steps) <= uniform_steps
+            )
             state = replace(new, envelope=envelope, brightness_envelope=bright)
             if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit:
                 break

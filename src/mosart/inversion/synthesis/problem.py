@@ -130,7 +130,8 @@ class Problem:
         found = []
         for look, out, noise in zip(self.looks, rendered, state.noise):
             bright = np.sqrt((state.brightness_envelope[list(look.reads)] ** 2).sum(axis=0))
-            found.append(look.gains(out, (state.envelope, bright), still, noise))
+            mean = look.brightness(state.brightness)
+            found.append(look.gains(out, mean, (state.envelope, bright), still, noise))
         return tuple(found)
 
     def priors(self, state: State) -> list[Prior]:
@@ -189,12 +190,15 @@ class Rows:
         Standardised residuals; NaN where the block is not used.
     log_variance : float
         Sum over the used blocks.
+    shape : tuple of int
+        Blocks in azimuth and range; merged ones are one row.
     """
 
     weighted: sp.csr_array
     right: Float
     standard: Float
     log_variance: float
+    shape: tuple[int, int]
 
     @property
     def used(self) -> Bool:
@@ -255,7 +259,8 @@ def _rows(
     bright = [by_brightness if k in look.reads else nothing for k in range(len(state.brightness))]
     weighted = sp.csr_array(sp.hstack([by_change, *bright], format="csr"))
     right = root * residual + weighted @ state.unknowns
-    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()))
+    shape = out.energy.shape if merge is None else (1, len(residual))
+    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()), shape)
 
 
 def stack_rows(rows: Sequence[Rows]) -> tuple[sp.csr_array, Float]:

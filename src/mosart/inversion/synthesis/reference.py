@@ -13,6 +13,7 @@ from scipy.ndimage import binary_erosion
 from mosart.geometry.frame import LookFrame
 
 from .agreement import Agreement, compare
+from .disturb import reshaping
 from .gains import date_gain
 from .ground import Ground, ground_from_radar
 from .law import Law, estimate_law
@@ -348,11 +349,8 @@ def learn_reference(
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
-    slant, across = search.slant_and_across()
-    dp, dr = np.maximum(np.diff(across, axis=1), 1e-3), np.diff(slant, axis=1)
-    ds = np.sqrt(dp**2 + dr**2 + azimuth_slope_term(search))
     on_search = onto_facets(rho, search)
-    reshape = np.clip((ds / dp) ** (1 - law.exponent), 0.1, 10.0)
+    reshape = reshaping(search, azimuth_slope_term(search), law.exponent - 1)
     return Reference(
         scene,
         search,

@@ -120,6 +120,10 @@ def read_tables(folder: Path) -> Tables:
             if path.is_file()
             else None
         )
+    volumes = found["volumes"]
+    if volumes is not None and "kind" in volumes:  # what page and figures show is against the reference
+        kept = volumes[volumes["kind"] == "reference"].drop(columns=["kind", "since"])
+        found["volumes"] = kept.reset_index(drop=True)
     log = folder / "mosart.log"
     warnings: list[str] = []
     if log.is_file():
