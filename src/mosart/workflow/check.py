@@ -126,7 +126,7 @@ class Plan:
 
     def _memory_text(self) -> str:
         if self.method == "synthesis":
-            return "not known beforehand: synthesis holds the whole image and is for crops so far"
+            return "not estimated beforehand: synthesis works by tiles and holds a few of them and the result"
         return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
     @property
