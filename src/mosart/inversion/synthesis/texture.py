@@ -127,7 +127,7 @@ def cell_sums(matching: Matching, change: Float, cell: tuple[int, int]) -> Sums:
     repeated where the slope has changed.
     """
     laid = lay(matching, change)
-    good = binary_erosion(laid.good, np.ones((1, 2 * BESIDE_FOLD + 1))) & (laid.pixels > LEAST_PIXELS)
+    good = binary_erosion(laid.good, np.ones((1, 2 * BESIDE_FOLD + 1), bool)) & (laid.pixels > LEAST_PIXELS)
     weight = by_node(matching, np.where(good, np.minimum(laid.pixels, MOST_PIXELS), 0.0))
     dark = DARK * float(np.median(matching.intensity))
     new = np.log(
