@@ -21,7 +21,8 @@ client() { # name, packages: prints the environment's Python
 }
 
 mintpy=$(client mintpy 'mintpy>=1.6,<1.7')
-bowser=$(client bowser 'bowser-insar>=0.5,<0.6')
+# The second bound is what pip ends at by itself, after minutes of trying.
+bowser=$(client bowser 'bowser-insar>=0.5,<0.6' 'titiler-xarray<2.1')
 for folder in "$@"; do
     out=$(cd "$folder" && pwd)
     echo "== $folder"

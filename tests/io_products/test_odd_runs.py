@@ -19,6 +19,7 @@ pytest.importorskip("plotly", reason="the page needs the extra `report`")
 
 from mosart.report import canvas
 from mosart.workflow.config import Config
+from mosart.workflow.outputs import export
 from mosart.workflow.run import run
 
 DATES = ("20190115", "20190215", "20190315")
@@ -141,3 +142,18 @@ def _look_at_map(out: Path, odd: dict[str, object]) -> None:
             assert file.transform.e < 0 < file.transform.a
     listed = json.loads((out / "bowser_rasters.json").read_text())
     assert {len(group["file_list"]) for group in listed} == {len(_dates(odd))}
+
+
+def test_a_zarr_export_goes_with_the_products_of_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("draw_figures", "write_report"):
+        monkeypatch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
+    config = Config(stack=(write(tmp_path / "projections.h5"),), out=tmp_path / "out", despeckle="none")
+    run(config, quiet=True)
+    export(tmp_path / "out", "zarr")
+    (tmp_path / "out" / "mine.zarr").mkdir()
+    with xr.open_zarr(tmp_path / "out" / "radar.zarr") as data:
+        assert data.attrs["reference_dates"] == DATES[0]
+    run(config.merged(Config(reference=(DATES[2],))), quiet=True)
+    assert {path.name for path in (tmp_path / "out").glob("*.zarr")} == {"mine.zarr"}

@@ -29,7 +29,7 @@ from .cores import working_threads
 from .folder import ProductFolder
 from .fromslc import STACK, check_slc, make_stack
 from .layers import ALONE, write_layers
-from .log import Talk, dask_progress, recorded
+from .log import Advance, Talk, dask_progress, recorded
 from .memory import TOGETHER
 from .needs import CAUSES, Needs, keys_of
 from .newest import newest_of
@@ -202,7 +202,7 @@ class _Work:
         def make(dates: Sequence[dt.date], path: Path) -> None:
             # A small result is computed here, a large one while it is written.
             with self.talk.progress(f"inverting ({method})") as advance, dask_progress(advance):
-                change = _invert(plan, tuple(entries[date] for date in dates))
+                change = _invert(plan, tuple(entries[date] for date in dates), advance)
             with self.talk.progress("writing the result") as advance:
                 write_dataset(change.dataset.assign_attrs(self.provenance), path, progress=advance)
 
@@ -296,7 +296,7 @@ class _Work:
                 make()
 
 
-def _invert(plan: Plan, entries: tuple[Entry, ...]) -> ElevationChange:
+def _invert(plan: Plan, entries: tuple[Entry, ...], advance: Advance) -> ElevationChange:
     # Not mosart.invert: where the look is not known, it would look for it again, on the crop.
     options = Options(
         frame=plan.frame,
@@ -304,6 +304,7 @@ def _invert(plan: Plan, entries: tuple[Entry, ...]) -> ElevationChange:
         weights=plan.weights,
         stable=plan.stable,
         stable_name=plan.config.stable or "given",
+        progress=advance,
     )
     return METHODS[plan.config.method](plan.stack, plan.reference, entries, options)
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
-from .epoch import LEAST_SIGMA, measure
+from .epoch import OFFSET_PIXELS, measure
 from .look import Look
 from .noise import MAD
 from .prior import Matern
@@ -129,7 +129,7 @@ def predict_windows(reference: Reference, epoch: Epoch, width: float | None = No
         pixel[inside],
         std[inside],
         np.where(told, score * std**2, 0.0)[inside],
-        LEAST_SIGMA * look.unit,
+        OFFSET_PIXELS * look.unit,
     )
 
 

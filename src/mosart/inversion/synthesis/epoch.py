@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .agreement import dem_std
 from .costs import scoring
+from .disturb import responses, with_law, with_offset
 from .ground import visibility
 from .hypotheses import (
     FEWEST_MOVED,
@@ -22,7 +23,7 @@ from .hypotheses import (
 )
 from .look import Look, Measured
 from .matching import Matching, on_points
-from .newton import FROM_START, refine
+from .newton import AGAIN, FROM_START, refine
 from .posterior import Solution
 from .prior import Matern
 from .problem import Problem
@@ -39,12 +40,12 @@ Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 #: Correlation ranges of the change to choose from, in nodes of the refinement.
-RANGES = (6.0, 12.0, 24.0)
+RANGES = (6.0, 12.0)
 FIRST_RANGE = 12.0
-#: Added to every σ: a tenth of a range pixel as height, which coregistration leaves (a uniform change
-#: cannot be told from a range misregistration) and sub-node shape too; and the share of the
-#: change itself, what geometry and law leave.
-LEAST_SIGMA, SHARE_SIGMA = 0.1, 0.01
+#: Range pixels by which coregistration may leave an epoch off: a uniform change cannot be told from it.
+OFFSET_PIXELS = 0.1
+#: Share of the change itself that the geometry leaves in its error.
+SHARE_SIGMA = 0.01
 #: Least share of the nodes that must not be new rock for the refinement without it.
 LEAST_OLD = 0.1
 
@@ -57,6 +58,8 @@ class Result:
     ----------
     change, std : ndarray (block row, node)
         Metres; before anything is withheld.
+    offset : ndarray (block row, node)
+        The part of `std` that is one unknown number: the change that an epoch off in range would feign.
     unresolved : ndarray (block row, node) bool
         New rock, lost lock, or contradiction.
     solution : Solution
@@ -75,6 +78,7 @@ class Result:
 
     change: Float
     std: Float
+    offset: Float
     unresolved: Bool
     solution: Solution
     start: Start | None
@@ -194,12 +198,11 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
         others = {nodes: problem(nodes, scene) for nodes in RANGES if nodes != FIRST_RANGE}
         best, chosen, spread = _best_range(solution, others)
-    unit = base.unit
+    law, offset = _shared_errors(problem(chosen, scene), best, reference)
     mismatch = reference.agreement.at_nodes(scene.ground, scene.block[0], scene.blocks[0])
     dem = dem_std(best.change, spacing, reference.position_std, mismatch)
-    std = np.sqrt(
-        best.std**2 + spread**2 + dem**2 + (LEAST_SIGMA * unit) ** 2 + (SHARE_SIGMA * best.change) ** 2
-    )
+    parts = (best.std, spread, law, offset, dem, SHARE_SIGMA * best.change)
+    std = np.sqrt(sum(np.square(part) for part in parts))
     change, unresolved = best.change, np.zeros(std.shape, bool)
     if rock is not None:
         unresolved = rivals.onto_nodes(rock.new)
@@ -219,14 +222,24 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         )
         unresolved |= contradictions
     texture = None if rock is None else rock.texture
-    return Result(change, std, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
+    return Result(change, std, offset, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
+
+
+def _shared_errors(problem: Problem, solution: Solution, reference: Reference) -> tuple[Float, Float]:
+    """Change that a law wrong by its standard error would cause, and an epoch that lies off in range."""
+    scene = problem.looks[0].scene
+    away = OFFSET_PIXELS * scene.ground.range_spacing
+    disturbed = [[with_law(scene, scene.law + reference.law.std)], [with_offset(scene, away)]]
+    law, offset = responses(problem, solution.state, disturbed)
+    return law, offset
 
 
 def _best_range(solution: Solution, others: dict[float, Problem]) -> tuple[Solution, float, Float]:
     """Choose the correlation range by evidence; the last result is the spread between neighbouring ones."""
     tried = {FIRST_RANGE: solution}
-    for nodes, problem in others.items():
-        tried[nodes] = refine(problem, solution.state, ((1, 1, 4),), uniform_steps=0)
+    for nodes in sorted(others, reverse=True):  # the evidence has one maximum: past it nothing is tried
+        if max(tried, key=lambda n: tried[n].evidence) == FIRST_RANGE:
+            tried[nodes] = refine(others[nodes], solution.state, AGAIN, uniform_steps=0)
     chosen = max(tried, key=lambda n: tried[n].evidence)
     return tried[chosen], chosen, np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .noise import MAD
 from .prior import learn_envelope
 from .problem import Problem, Rows, State
+from .render import block_sums
 
 Float = NDArray[np.float64]
 
@@ -23,11 +24,14 @@ UNIFORM_LEAST, UNIFORM_BRIGHT = 0.3, (0.02, 0.3)
 #: Bounds of the rescaling of the noise: the looks are measured, so that less noise than they say is
 #: overfitting, and much more is a model that fails.
 LEAST_NOISE, MOST_NOISE = 0.7, 10.0
-#: Fewest blocks that tell the noise.
+#: Blocks in azimuth and in range that tell the noise together; and fewest such groups.
+TOGETHER = 2
 FEWEST_BLOCKS = 20
 
 
-def envelopes(problem: Problem, state: State, samples: Float, *, uniform: bool) -> tuple[Float, Float]:
+def envelopes(
+    problem: Problem, state: State, samples: Float, white: Float, *, uniform: bool
+) -> tuple[Float, Float]:
     """Next envelopes of change and brightness.
 
     Parameters
@@ -36,8 +40,8 @@ def envelopes(problem: Problem, state: State, samples: Float, *, uniform: bool) 
         The problem.
     state : State
         The present one.
-    samples : ndarray (number, unknown)
-        Of the zero-mean posterior.
+    samples, white : ndarray (number, unknown)
+        Draws from the zero-mean posterior, and the prior's white noise of each.
     uniform : bool
         One number for all places.
 
@@ -48,31 +52,21 @@ def envelopes(problem: Problem, state: State, samples: Float, *, uniform: bool) 
     brightness_envelope : ndarray (field, y, x)
         Natural logarithm.
     """
-    shape = problem.field.shape
-    variance = np.mean(samples**2, axis=0).reshape(-1, *shape)
-    u = problem.unit
-    if uniform:
-        one = np.sqrt(_uniform(state.change, variance[0], state.envelope, 1e-4))
-        change = np.full(shape, max(one, UNIFORM_LEAST * u))
-        bright = [
-            np.full(shape, float(np.clip(np.sqrt(_uniform(b, v, e, 1e-6)), *UNIFORM_BRIGHT)))
-            for b, v, e in zip(state.brightness, variance[1:], state.brightness_envelope)
-        ]
-        return change, np.array(bright)
-    bounds = {"floor": CHANGE_FLOOR * u, "ceiling": CHANGE_CEILING * u, "least": CHANGE_LEAST * u}
-    change = learn_envelope(state.change, variance[0], state.envelope, problem.field, **bounds)
-    bounds = {"floor": BRIGHT_FLOOR, "ceiling": BRIGHT_CEILING, "least": BRIGHT_LEAST}
-    bright = [
-        learn_envelope(b, v, e, problem.bright_field, **bounds)
-        for b, v, e in zip(state.brightness, variance[1:], state.brightness_envelope)
-    ]
+    u, n = problem.unit, state.change.size
+    least = UNIFORM_LEAST * u if uniform else CHANGE_FLOOR * u
+    bounds = [{"floor": least, "ceiling": CHANGE_CEILING * u, "least": CHANGE_LEAST * u}]
+    low, high = UNIFORM_BRIGHT if uniform else (BRIGHT_FLOOR, BRIGHT_CEILING)
+    bounds += [{"floor": low, "ceiling": high, "least": BRIGHT_LEAST}] * len(state.brightness)
+    change, *bright = (
+        learn_envelope(
+            prior, field, samples[:, k * n : (k + 1) * n], white[:, k * n : (k + 1) * n],
+            uniform=uniform, **limits,
+        )
+        for k, (prior, field, limits) in enumerate(
+            zip(problem.priors(state), [state.change, *state.brightness], bounds)
+        )
+    )  # fmt: skip
     return change, np.array(bright)
-
-
-def _uniform(mean: Float, variance: Float, envelope: Float, least: float) -> float:
-    """MacKay's fixed point of one variance for all nodes, of which five at least are told."""
-    told = float(np.clip(1 - variance / envelope**2, 0, 1).sum())
-    return max(float((mean**2).sum()) / max(told, 5.0), least)
 
 
 def noise(rows: Sequence[Rows], samples: Float, present: Sequence[float]) -> tuple[float, ...]:
@@ -98,16 +92,29 @@ def noise(rows: Sequence[Rows], samples: Float, present: Sequence[float]) -> tup
 def _rescale(rows: Rows, samples: Float, present: float) -> float:
     """Variance of the residuals against the assumed one, for the freedom that the fit has taken.
 
-    A block's residual has the variance ``1 - leverage`` of the assumed one; the leverage is the
-    posterior variance of its prediction, from the samples. Robust, but not blind to the tails.
+    Read on sums of neighbouring blocks, not on single ones: errors of the smoothed reference are alike in
+    neighbours, fine texture that it misses is not, and the change, whose slope adds up along the range,
+    suffers from what does not average out. A sum's residual has the variance ``1 - leverage`` of the
+    assumed one; the leverage is the posterior variance of its prediction, from the samples. Robust, but
+    not blind to the tails.
     """
-    used = rows.used
-    z = rows.standard[used]
-    if len(z) < FEWEST_BLOCKS:
+    number = _sums(rows.used.astype(np.float64), rows.shape)
+    full = number > 0.5 * number.max(initial=1.0)
+    if full.sum() < FEWEST_BLOCKS:
         return present
-    predicted = np.asarray(rows.weighted @ samples.T)[used]
-    free = np.clip(1 - np.mean(predicted**2, axis=1), 0.05, 1.0)
+    scale = np.sqrt(number[full])
+    z = _sums(np.nan_to_num(rows.standard), rows.shape)[full] / scale
+    predicted = np.where(rows.used[:, None], rows.weighted @ samples.T, 0.0)
+    leverage = np.mean([(_sums(p, rows.shape)[full] / scale) ** 2 for p in predicted.T], axis=0)
+    free = np.clip(1 - leverage, 0.05, 1.0)
     z = z / np.sqrt(free)
     middle = MAD * float(np.median(np.abs(z)))
     wide = float(np.sqrt(np.average(np.clip(z, -4 * middle, 4 * middle) ** 2, weights=free)))
     return float(np.clip(present * max(middle**2, 0.8 * wide**2), LEAST_NOISE, MOST_NOISE))
+
+
+def _sums(values: Float, shape: tuple[int, int]) -> Float:
+    """Sum over neighbouring blocks, flat; what is merged already is not summed again."""
+    if shape[0] == 1:
+        return values
+    return block_sums(values.reshape(shape), (TOGETHER, TOGETHER)).ravel()

@@ -179,7 +179,12 @@ class Look:
         return np.where(good, v_sum / np.maximum(total, 1e-12) ** 2 + MODEL_ERROR**2, np.inf)
 
     def gains(
-        self, out: Rendered, envelopes: tuple[Float, Float], still_height: float, noise: float
+        self,
+        out: Rendered,
+        brightness: Float,
+        envelopes: tuple[Float, Float],
+        still_height: float,
+        noise: float,
     ) -> Float:
         """Log gain of every block row, from still ground.
 
@@ -187,6 +192,8 @@ class Look:
         ----------
         out : Rendered
             The model, with derivatives.
+        brightness : ndarray (y, x)
+            Of this look, in the model. It is taken out again: what still ground has of it is gain.
         envelopes : tuple of ndarray (y, x)
             Standard deviations of change and brightness that the prior allows, on the nodes.
         still_height : float
@@ -204,7 +211,8 @@ class Look:
         # a gain is read from brightness that has not changed either
         still /= 1 + (self.at_blocks(envelopes[1], out) / STILL_BRIGHTNESS) ** 2
         base = self.dark + self.measured.floor
-        ratio = np.log((self.measured.energy + self.dark) / (out.energy + base))
+        plain = out.energy * np.exp(-self.at_blocks(brightness, out))
+        ratio = np.log((self.measured.energy + self.dark) / (plain + base))
         lit = out.energy > 5 * base
         weight = self.usable(out) * still * lit / variance
         fit = np.zeros(len(ratio))

@@ -101,7 +101,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     weighted, _ = stack_rows(rows)
     solver = make_solver(weighted, priors, problem.solver)
     shape = state.change.shape
-    samples = solver.samples(FINAL_SAMPLES, problem.rng).reshape(FINAL_SAMPLES, -1, *shape)
+    samples = solver.samples(FINAL_SAMPLES, problem.rng)[0].reshape(FINAL_SAMPLES, -1, *shape)
     variance = np.mean(samples**2, axis=0)
     product = np.mean(samples[:, :1] * samples[:, 1:], axis=0)
     looks = tuple(

@@ -128,35 +128,52 @@ class Prior:
         return self.field.log_determinant - 2 * float(np.log(self.envelope).sum())
 
 
-#: Share of the correlation range over which the envelope is learned: shorter follows the field's own
-#: zero crossings, longer lets a change spill its freedom over the still ground beside it.
-ENVELOPE_SHARE = 0.35
+#: Nodes (σ of a Gaussian) over which the envelope is learned: fewer follow the noise of single nodes,
+#: more lend the freedom of a change to the still ground beside it.
+WINDOW = 4.0
+#: No place's variance is less than this share of the square of the change that is found there, its mean
+#: over so many nodes: half of it is about the median of a square over its expectation. It keeps a prior
+#: that is likely, but of a change that it holds to be an accident, from shrinking it.
+FOUND_SHARE, FOUND_WINDOW = 0.5, 2.0
+#: Degrees of freedom a node that a place needs to leave the least envelope.
+PRIOR_SHARE = 0.02
+#: Largest factor of the variance in a step.
+LARGEST_STEP = 4.0
+
+
+def _nodes(window: float, field: Matern) -> tuple[float, float]:
+    """Nodes in y and x of a window that is as long in metres both ways."""
+    dy, dx = field.spacing
+    return window * dx / dy, window
 
 
 def learn_envelope(
+    prior: Prior,
     mean: Float,
-    variance: Float,
-    envelope: Float,
-    field: Matern,
+    samples: Float,
+    white: Float,
     *,
     floor: float,
     ceiling: float,
     least: float,
+    uniform: bool = False,
 ) -> Float:
     """One step of expectation-maximisation on the envelope (sparse Bayesian learning).
 
     Parameters
     ----------
-    mean, variance : ndarray (y, x)
-        Of the posterior under the present envelope.
-    envelope : ndarray (y, x)
-        The present envelope.
-    field : Matern
-        The correlation.
+    prior : Prior
+        With the present envelope.
+    mean : ndarray (y, x)
+        Of the posterior.
+    samples, white : ndarray (number, node)
+        Draws from the zero-mean posterior, and the prior's white noise that each was drawn with.
     floor, ceiling : float
         Bounds of the envelope.
     least : float
         Standard deviation that a place without evidence shrinks to.
+    uniform : bool
+        One number for all places.
 
     Returns
     -------
@@ -165,16 +182,29 @@ def learn_envelope(
 
     Notes
     -----
-    Geometric mean of the EM update ``E[d²]`` (Tipping 2001) and of MacKay's fixed point
-    ``d² / (1 - var / a²)``: the first is slow where the data say nothing, the second unstable.
+    What the prior calls likely is the *whitened* field ``w = K A⁻¹ d``: its variance is one where the
+    envelope is right, whatever the correlation. With ``γ = 1 - var w`` degrees of freedom that the data
+    tell, the evidence is stationary where ``w² = γ`` (MacKay 1992, Tipping 2001). Down, ``w² / γ`` is
+    taken at once; up, where it is unstable, its geometric mean with the step of expectation-maximisation
+    ``w² + 1 - γ``. Of a draw that was perturbed by the white noise ``z``, ``z (z - w)`` is γ with little
+    scatter where the data tell little.
     """
-    sigma = (
-        ENVELOPE_SHARE * field.range / field.spacing[0],
-        ENVELOPE_SHARE * field.range / field.spacing[1],
-    )
-    square = gaussian_filter(mean**2, sigma)
-    told = np.clip(1 - gaussian_filter(variance / envelope**2, 1.0), 0.0, 1.0)
-    prior_share = 0.05  # of one well-told node: how much evidence a place needs to leave `least`
-    mackay = (square + prior_share * least**2) / (gaussian_filter(told, sigma) + prior_share)
-    em = square + gaussian_filter(gaussian_filter(variance, 1.0), sigma)
-    return np.asarray(np.clip(np.sqrt(np.sqrt(mackay * em)), floor, ceiling))
+    shape = prior.envelope.shape
+    factor = prior.factor
+    w2 = np.asarray((factor @ mean.ravel()) ** 2).reshape(shape)
+    told = np.mean(white * (white - (factor @ samples.T).T), axis=0).reshape(shape)
+    if uniform:
+        w2, told = np.full(shape, w2.mean()), np.full(shape, told.mean())
+    else:
+        sigma = _nodes(WINDOW, prior.field)
+        w2, told = gaussian_filter(w2, sigma), gaussian_filter(told, sigma)
+    told = np.clip(told, 0.0, 1.0)
+    rest = PRIOR_SHARE * np.minimum((least / prior.envelope) ** 2, 1.0)
+    ratio = (w2 + rest) / (told + PRIOR_SHARE)
+    ratio = np.where(ratio < 1, ratio, np.sqrt(ratio * np.maximum(w2 + 1 - told, 1.0)))
+    ratio = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
+    variance = prior.envelope**2 * ratio
+    if not uniform:
+        near = _nodes(FOUND_WINDOW, prior.field)
+        variance = np.maximum(variance, FOUND_SHARE * gaussian_filter(mean**2, near))
+    return np.asarray(np.clip(np.sqrt(variance), floor, ceiling))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -110,6 +110,33 @@ class Problem:
             tuple(np.zeros(look.scene.blocks[0]) for look in self.looks),
         )
 
+    def coarsened(self, by: tuple[int, int]) -> tuple[Problem, sp.csr_array]:
+        """Tell the same fields on fewer nodes.
+
+        Parameters
+        ----------
+        by : tuple of int
+            Spacings of the nodes that become one, in y and x.
+
+        Returns
+        -------
+        problem : Problem
+            On the coarse nodes; it draws from the same random numbers.
+        interpolation : scipy.sparse.csr_array
+            Linear, (nodes, coarse nodes).
+        """
+        axes = [_linear(n, step) for n, step in zip(self.field.shape, by, strict=True)]
+        onto = sp.csr_array(sp.kron(axes[0], axes[1]))
+        shape = (axes[0].shape[1], axes[1].shape[1])
+        spacing = (by[0] * self.field.spacing[0], by[1] * self.field.spacing[1])
+        looks = [
+            replace(look, interpolation=onto if look.interpolation is None else look.interpolation @ onto)
+            for look in self.looks
+        ]
+        coarse = Problem(looks, Matern(shape, spacing, self.field.range), solver=self.solver)
+        coarse.rng = self.rng
+        return coarse, onto
+
     def merging(self, by: tuple[int, int]) -> list[sp.csr_array | None]:
         """Matrices that merge blocks, one a look."""
         return [merging(look.scene.blocks, by) for look in self.looks]
@@ -130,7 +157,8 @@ class Problem:
         found = []
         for look, out, noise in zip(self.looks, rendered, state.noise):
             bright = np.sqrt((state.brightness_envelope[list(look.reads)] ** 2).sum(axis=0))
-            found.append(look.gains(out, (state.envelope, bright), still, noise))
+            mean = look.brightness(state.brightness)
+            found.append(look.gains(out, mean, (state.envelope, bright), still, noise))
         return tuple(found)
 
     def priors(self, state: State) -> list[Prior]:
@@ -163,6 +191,50 @@ class Problem:
         return total
 
 
+def _linear(nodes: int, step: int) -> sp.csr_array:
+    """Interpolate linearly from every `step`-th node, the last one at or beyond the end."""
+    at = np.arange(nodes) / step
+    number = int(np.ceil(at[-1])) + 1
+    left = np.minimum(at.astype(int), max(number - 2, 0))
+    share = at - left
+    rows = np.arange(nodes)
+    right = np.minimum(left + 1, number - 1)
+    return sp.csr_array(
+        (np.concatenate([1 - share, share]), (np.tile(rows, 2), np.concatenate([left, right]))),
+        shape=(nodes, number),
+    )
+
+
+def carried(state: State, matrix: sp.csr_array, shape: tuple[int, int]) -> State:
+    """Carry a state to other nodes.
+
+    Parameters
+    ----------
+    state : State
+        On some nodes.
+    matrix : scipy.sparse.csr_array
+        (new nodes, nodes), rows that add up to one.
+    shape : tuple of int
+        Of the new nodes.
+
+    Returns
+    -------
+    State
+        On the new nodes.
+    """
+
+    def carry(field: Float) -> Float:
+        return np.asarray(matrix @ field.ravel()).reshape(shape)
+
+    return replace(
+        state,
+        change=carry(state.change),
+        brightness=np.array([carry(b) for b in state.brightness]),
+        envelope=carry(state.envelope),
+        brightness_envelope=np.array([carry(b) for b in state.brightness_envelope]),
+    )
+
+
 def huber(standard: Float) -> float:
     """Sum of Huber's cost of standardised residuals."""
     z = np.abs(standard)
@@ -189,12 +261,15 @@ class Rows:
         Standardised residuals; NaN where the block is not used.
     log_variance : float
         Sum over the used blocks.
+    shape : tuple of int
+        Blocks in azimuth and range; merged ones are one row.
     """
 
     weighted: sp.csr_array
     right: Float
     standard: Float
     log_variance: float
+    shape: tuple[int, int]
 
     @property
     def used(self) -> Bool:
@@ -255,7 +330,8 @@ def _rows(
     bright = [by_brightness if k in look.reads else nothing for k in range(len(state.brightness))]
     weighted = sp.csr_array(sp.hstack([by_change, *bright], format="csr"))
     right = root * residual + weighted @ state.unknowns
-    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()))
+    shape = out.energy.shape if merge is None else (1, len(residual))
+    return Rows(weighted, right, np.where(used, standard, np.nan), float(np.log(v[used]).sum()), shape)
 
 
 def stack_rows(rows: Sequence[Rows]) -> tuple[sp.csr_array, Float]:

@@ -13,6 +13,7 @@ from scipy.ndimage import binary_erosion
 from mosart.geometry.frame import LookFrame
 
 from .agreement import Agreement, compare
+from .disturb import reshaping
 from .gains import date_gain
 from .ground import Ground, ground_from_radar
 from .law import Law, estimate_law
@@ -117,6 +118,11 @@ class Reference:
         along = seen.range_std * g.range_spacing / sine if seen.believed else 0.0
         rows = seen.row_std * g.azimuth_spacing if seen.rows_believed else 0.0
         return rows, float(np.hypot(heights * cosine / sine, along))
+
+    @property
+    def scattering(self) -> Scattering:
+        """What a larger image would take over."""
+        return Scattering(self.law, self.kernel, self.floor, self.registration)
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -273,6 +279,14 @@ class Scattering:
     floor: float
     registration: Registration
 
+    @property
+    def block(self) -> tuple[int, int]:
+        """Rows and pixels of a block of comparison."""
+        return (
+            int(np.clip(round(BLOCK_SIGMAS * self.kernel[0]), 2, LARGEST_BLOCK[0])),
+            int(np.clip(round(BLOCK_SIGMAS * self.kernel[1]), 2, LARGEST_BLOCK[1])),
+        )
+
 
 def learn_reference(
     images: Sequence[Float],
@@ -325,13 +339,9 @@ def learn_reference(
     if scattering is None:
         floor = noise_floor(mean, unit)
         kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
-    else:
-        floor, kernel = scattering.floor, scattering.kernel
+        scattering = Scattering(law, kernel, floor, registration)
+    floor, kernel, block = scattering.floor, scattering.kernel, scattering.block
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
-    block = (
-        int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
-        int(np.clip(round(BLOCK_SIGMAS * kernel[1]), 2, LARGEST_BLOCK[1])),
-    )
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
         ground = registration.move(ground_from_radar(height, frame, knot_pixels=nodes)[0])
@@ -348,11 +358,8 @@ def learn_reference(
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
-    slant, across = search.slant_and_across()
-    dp, dr = np.maximum(np.diff(across, axis=1), 1e-3), np.diff(slant, axis=1)
-    ds = np.sqrt(dp**2 + dr**2 + azimuth_slope_term(search))
     on_search = onto_facets(rho, search)
-    reshape = np.clip((ds / dp) ** (1 - law.exponent), 0.1, 10.0)
+    reshape = reshaping(search, azimuth_slope_term(search), law.exponent - 1)
     return Reference(
         scene,
         search,

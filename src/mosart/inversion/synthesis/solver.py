@@ -39,8 +39,8 @@ class Solver(Protocol):
         """Solve for one right-hand side (unknowns,)."""
         ...
 
-    def samples(self, number: int, rng: np.random.Generator) -> Float:
-        """Draw from the zero-mean posterior: (number, unknowns)."""
+    def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
+        """Draw from the zero-mean posterior, and the prior's white noise of each draw: (number, unknowns)."""
         ...
 
     def log_determinant(self) -> float | None:
@@ -165,7 +165,7 @@ class Direct:
         """Solve for one right-hand side."""
         return self._solve(right[:, None])[:, 0]
 
-    def samples(self, number: int, rng: np.random.Generator) -> Float:
+    def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
         """Perturb and solve: the right-hand side is a draw with the precision as its covariance."""
         data, prior = _draw(*self._weighted.shape, number, rng)
         right = np.asarray(self._weighted.T @ data)
@@ -174,7 +174,7 @@ class Direct:
             n = p.envelope.size
             right[offset : offset + n] += p.factor.T @ prior[offset : offset + n]
             offset += n
-        return np.ascontiguousarray(self._solve(right).T)
+        return np.ascontiguousarray(self._solve(right).T), np.ascontiguousarray(prior.T)
 
     def log_determinant(self) -> float | None:
         """Of the precision."""
@@ -240,11 +240,12 @@ class Iterative:
         """Solve for one right-hand side."""
         return self._unwhiten(self._cg(self._whiten_right(right[:, None]), TOLERANCE))[:, 0]
 
-    def samples(self, number: int, rng: np.random.Generator) -> Float:
+    def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
         """Perturb and solve, in the whitened unknowns."""
         data, prior = _draw(*self._weighted.shape, number, rng)
         noise = self._whiten_right(self._transposed @ data) + prior
-        return np.ascontiguousarray(self._unwhiten(self._cg(noise, SAMPLE_TOLERANCE)).T)
+        found = self._unwhiten(self._cg(noise, SAMPLE_TOLERANCE))
+        return np.ascontiguousarray(found.T), np.ascontiguousarray(prior.T)
 
     def log_determinant(self) -> float | None:
         """Not known."""

@@ -1,17 +1,12 @@
-"""Put the page together: template, style, script, plotting library, layers and numbers in one file."""
+"""Put the page together: layers, numbers and words of one run."""
 
 from __future__ import annotations
 
-import base64
-import importlib.metadata
-import importlib.util
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +26,12 @@ from mosart.report.canvas import REASONS
 from mosart.report.dates import CHANGE_COLOURS
 from mosart.report.places import WINDOW, Extreme, extremes
 
-from . import facts, grid, layers
+from . import facts, grid, layers, template
 
 #: A page is at most this large, whatever the area.
 LARGEST = 20_000_000
 #: How the reader says that it leaves images out, in the log.
 SET_ASIDE = "set aside"
-_MISSING = "pip install 'mosart[report]'"
 
 
 def write_page(
@@ -82,7 +76,7 @@ def write_page(
         If there is no result in the folder, the optional libraries are missing, or the page cannot be
         written.
     """
-    _require()
+    template.require()
     source = Path(folder)
     target = source / "report.html" if out is None else Path(out)
     with ExitStack() as opened:
@@ -214,7 +208,7 @@ def render(
             {"flag": code, "colour": colour, "name": name} for code, (colour, name) in REASONS.items()
         ],
     }
-    return _template(context, views)
+    return template.fill(context, [(view.meta, view.drawn.layers) for view in views])
 
 
 @dataclass(frozen=True)
@@ -391,61 +385,3 @@ def _is_float(value: object) -> bool:
 def _json_number(value: Any) -> float | None:
     number = float(value)
     return number if math.isfinite(number) else None
-
-
-def _require() -> None:
-    """Refuse at once, not after the work, where an optional library is missing."""
-    for name in ("plotly", "jinja2"):
-        if importlib.util.find_spec(name) is None:
-            raise InputError(f"the page needs {name}, which is not installed", hint=_MISSING)
-
-
-def _template(context: dict[str, Any], views: Sequence[_View]) -> bytes:
-    import jinja2
-    from markupsafe import Markup
-
-    here = resources.files(__package__ or "mosart.report.page")
-    library, licence = _library()
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((here / "page.html.j2").read_text(encoding="utf-8"))
-    slices = {
-        f"d{index}-{layer.name}-{number}": Markup(base64.b64encode(piece).decode("ascii"))
-        for index, view in enumerate(views)
-        for layer in view.drawn.layers
-        for number, piece in enumerate(layer.slices)
-    }
-    scripts = ("codec.js", "grid.js", "volume.js", "map.js", "charts.js", "page.js")
-    text = template.render(
-        **context,
-        style=Markup((here / "page.css").read_text(encoding="utf-8")),
-        scripts=[Markup((here / name).read_text(encoding="utf-8")) for name in scripts],
-        library=Markup(library),
-        licence=licence,
-        metas=[Markup(_json(view.meta)) for view in views],
-        slices=slices,
-    )
-    return text.encode("utf-8")
-
-
-def _json(value: object) -> str:
-    """Write JSON that can stand inside a script element: nothing in it can end the element."""
-    text = json.dumps(value, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _library() -> tuple[str, str]:
-    """Take the plotting library and its licence out of the installed wheel."""
-    wheel = importlib.metadata.distribution("plotly")
-    script = Path(str(wheel.locate_file("plotly/package_data/plotly.min.js")))
-    licences = [file for file in wheel.files or () if file.name.upper().startswith("LICENSE")]
-    if not script.is_file() or not licences:
-        raise InputError(
-            "the installed plotly has no plotly.min.js or no licence",
-            got=f"plotly {wheel.version}",
-            hint=f"{_MISSING} --force-reinstall",
-        )
-    text = script.read_text(encoding="utf-8").replace("</script", "<\\/script")
-    licence = Path(str(wheel.locate_file(licences[0]))).read_text(encoding="utf-8")
-    return text, f"plotly {wheel.version} (plotly.js)\n\n{licence}"

@@ -1,0 +1,1 @@
+"""Accuracy of the joint inversion of several looks on scenes whose truth is known."""
