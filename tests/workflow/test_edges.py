@@ -51,7 +51,13 @@ def test_an_area_across_180_degrees_is_as_any_other(pair: Path, tmp_path: Path) 
     usual = f"{home[0]},{lat[8:20, 30:60].min()},{home[1]},{lat[8:20, 30:60].max()}"
     found = []
     for stack, area, name in ((pair, usual, "a"), (other, box, "b")):
-        config = Config(stack=(stack,), out=tmp_path / name, areas=(area,), grid=Grid(crs="geographic"))
+        config = Config(
+            method="rowwise-intensity",
+            stack=(stack,),
+            out=tmp_path / name,
+            areas=(area,),
+            grid=Grid(crs="geographic"),
+        )
         run(config.merged(Config(without=("figures",))), quiet=True)
         with rasterio.open(next((tmp_path / name / "geotiff").glob("elevation_change_*.tif"))) as raster:
             found.append((raster.shape, pd.read_csv(tmp_path / name / "volumes.csv")))
@@ -69,7 +75,14 @@ def test_one_row(pair: Path, tmp_path: Path) -> None:
     stack = changed(pair, tmp_path / "row.h5", **row)
     look = Geometry(incidence_angle=38.0, range_spacing=1.36, azimuth_spacing=2.0, look_direction="right")
     areas = ("pixels=30,60,0,1",)
-    config = Config(stack=(stack,), out=tmp_path / "out", geometry=look, areas=areas, without=("figures",))
+    config = Config(
+        method="rowwise-intensity",
+        stack=(stack,),
+        out=tmp_path / "out",
+        geometry=look,
+        areas=areas,
+        without=("figures",),
+    )
     run(config, quiet=True)
     with xr.open_dataset(tmp_path / "out" / "radar.nc", engine="h5netcdf") as data:
         assert data["elevation_change"].shape == (2, 1, 80)
@@ -80,7 +93,14 @@ def test_one_row(pair: Path, tmp_path: Path) -> None:
 def test_without_positions_there_is_no_map_and_this_is_said(pair: Path, tmp_path: Path) -> None:
     stack = changed(pair, tmp_path / "bare.h5", lon=None, lat=None)
     look = Geometry(incidence_angle=38.0, range_spacing=1.36, azimuth_spacing=2.0)
-    config = Config(stack=(stack,), out=tmp_path / "out", geometry=look, areas=(AREA,), without=("figures",))
+    config = Config(
+        method="rowwise-intensity",
+        stack=(stack,),
+        out=tmp_path / "out",
+        geometry=look,
+        areas=(AREA,),
+        without=("figures",),
+    )
     outcome = run(config, quiet=True)
     assert {"radar.nc", "timeseries.csv", "volumes.csv", "mintpy/timeseriesRadar.h5"} <= set(outcome.products)
     assert not {"elevation_change.nc", "mosart.qgz"} & set(outcome.products)
@@ -99,7 +119,7 @@ def test_a_daily_job_is_told_where_the_newest_date_says_nothing(
         image = file[names[-1]][()]
     stack = tmp_path / "stack.h5"
     command = ["run", "--stack", str(stack), "--out", str(tmp_path / "out"), "--areas", AREA, "--quiet"]
-    command += ["--without", "figures,report,mintpy,geotiff"]
+    command += ["--method", "rowwise-intensity", "--without", "figures,report,mintpy,geotiff"]
     changed(pair, stack)
     assert main(command) == 0
     told = capsys.readouterr().out

@@ -246,8 +246,8 @@ def _window(sums: Sums, window: float, lit: Bool, cell: tuple[int, int]) -> _Win
 
     xx, xy = mean(sums.xx), mean(sums.xy)
     lit = lit & (xx > 0)
+    nothing = np.zeros(xx.shape)
     if lit.sum() < FEWEST_KEPT:
-        nothing = np.zeros(xx.shape)
         return _Window(nothing, nothing, nothing, 0.0, lit)
     ratio = xy / np.maximum(xx, 1e-12)
     slope, kept = max(float(np.quantile(ratio[lit], STEEPEST)), 1e-3), lit
@@ -256,6 +256,8 @@ def _window(sums: Sums, window: float, lit: Bool, cell: tuple[int, int]) -> _Win
         if kept.sum() < FEWEST_KEPT:
             break
         slope = max(float(np.median(ratio[kept])), 1e-3)
+    if not kept.any():  # no node repeats the texture: there is none to compare with
+        return _Window(nothing, nothing, nothing, 0.0, kept)
     # speckle from cell to cell, and what the errors of neighbours share
     s2 = cell[0] * cell[1] * float(((sums.xy - slope * sums.xx)[lit] ** 2).sum() / sums.xx[lit].sum())
     rest = (xy - slope * xx)[kept] / np.sqrt(xx[kept] / area)
