@@ -27,8 +27,9 @@ from .accuracy import expected_error
 from .config import Config
 from .cores import available_cores
 from .folder import ProductFolder
+from .layers import batches
 from .log import Talk
-from .memory import Estimate, estimate
+from .memory import TOGETHER, Estimate, estimate
 from .places import is_numbers, select_dates
 
 logger = logging.getLogger(__name__)
@@ -187,7 +188,10 @@ def prepare(
         found=found,
         memory=estimate(
             stack.shape,
-            len({date for entry in entries for date in (*entry.images, *entry.reference)}),
+            max(
+                len({date for entry in part for date in (*entry.images, *entry.reference)})
+                for part in batches(entries, TOGETHER)
+            ),
             len(entries),
             workers,
             mapped=stack.has_lonlat and frame is not None,
@@ -325,7 +329,7 @@ def _areas(stack: Stack, config: Config) -> Areas | None:
         return None
     areas = read_areas([*config.areas, *config.points])
     # Some at a time: each mask is as large as the image.
-    for names in batched(areas.names, 8):
+    for names in batches(areas.names, 8):
         for name, inside in areas.masks(stack, names).items():
             if not inside.any():
                 raise InputError(
@@ -344,11 +348,6 @@ def _polygons(areas: Areas | None, config: Config) -> Areas | None:
     named = areas.areas[: len(read_areas(list(config.areas)).areas)]
     extended = tuple(area for area in named if area.kind != "point" and area.degrees_or_pixels is None)
     return Areas(extended) if extended else None
-
-
-def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Cut a list into lists of at most a size."""
-    return [names[i : i + size] for i in range(0, len(names), size)]
 
 
 def _weights(whole: Stack, stack: Stack, config: Config) -> str | NDArray[np.float64]:

@@ -28,8 +28,9 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .fromslc import STACK, check_slc, make_stack
-from .layers import ALONE, TOGETHER, write_layers
+from .layers import ALONE, write_layers
 from .log import Advance, Talk, dask_progress, recorded
+from .memory import TOGETHER
 from .needs import CAUSES, Needs, keys_of
 from .newest import newest_of
 from .products import (
