@@ -24,7 +24,7 @@ CELL_SIGMAS = (4.0, 2.7)
 #: Windows to choose from, Gaussian σ in nodes: the first in which the two hypotheses lie `APART` standard
 #: deviations apart on kept ground, or the one in which they lie farthest apart: where slopes differ from
 #: place to place (relief stretches texture) a wider window tells no more.
-WINDOWS = (2.5, 3.5, 5.0, 7.0)
+WINDOWS = (2.5, 3.5, 5.0)
 APART = 5.0
 #: Separation (standard deviations) below which a window tells nothing: one in eleven would be wrong.
 LEAST_APART = 2.7
