@@ -141,4 +141,4 @@ def test_a_daily_job_is_told_where_the_newest_date_says_nothing(
     assert main(command) == 3
     told = capsys.readouterr().out
     assert "NOT RESOLVED: pixels 30,60,8,20 on 20190302: 15% of it seen" in told
-    assert main([*command[:5], "--quiet", "--areas", "pixels=1,20,1,20", *command[-2:]]) == 0
+    assert main([*command[:5], "--quiet", "--areas", "pixels=1,20,1,20", *command[-4:]]) == 0
