@@ -115,8 +115,6 @@ class Plan:
         return "\n".join(lines)
 
     def _memory_text(self) -> str:
-        if self.config.method == "synthesis":
-            return "not known beforehand: synthesis holds the whole image and is for crops so far"
         return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
     @property
@@ -191,6 +189,7 @@ def prepare(
             len(entries),
             workers,
             mapped=stack.has_lonlat and frame is not None,
+            synthesis=config.method == "synthesis",
         ),
         workers=workers,
         source=path,
