@@ -20,7 +20,7 @@ from mosart.workflow.memory import estimate
 def test_the_estimate_holds_within_a_factor_of_one_and_a_half(
     right_scene: tuple[Path, Simulation], tmp_path: Path
 ) -> None:
-    config = Config(stack=(right_scene[0],), out=tmp_path / "out", workers=2)
+    config = Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path / "out", workers=2)
     stated = prepare(config, Talk(quiet=True)).memory.peak
     code = (
         "import sys, json, resource; from pathlib import Path\n"

@@ -14,6 +14,8 @@ from mosart.inversion.synthesis.tiles import HALO_PIXELS, TILE
 
 logger = logging.getLogger(__name__)
 
+#: Entries of a result that are made together, so that what they share is read and filtered once.
+TOGETHER = 8
 #: The interpreter with all libraries loaded, all kernels compiled, all figures and the page made, bytes
 #: (measured: 560e6 without the page, 860e6 with it).
 LIBRARIES = 700e6
@@ -77,7 +79,7 @@ def estimate(
     shape : tuple of int
         Dates, azimuth rows, range pixels.
     dates : int
-        Dates that the entries are made of.
+        Dates that the entries that are made together are made of.
     entries : int
         Entries of the result.
     workers : int
@@ -101,7 +103,8 @@ def estimate(
         peak += min(KEPT_BYTES, pixels * entries * 41) + WHOLE * pixels
         return Estimate(peak=peak, disk=disk)
     tile = min(max(WORK_BYTES / workers, TILE_BYTES[0]), TILE_BYTES[1])
-    under_work = min(pixels * bytes_per_pixel(dates, entries), workers * tile)
+    together = min(entries, TOGETHER)
+    under_work = min(pixels * bytes_per_pixel(dates, together), workers * tile)
     read = dates * min(4 * pixels, BLOCK)
     return Estimate(peak=LIBRARIES + under_work + read + WHOLE * pixels, disk=disk)
 

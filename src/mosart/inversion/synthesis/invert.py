@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from mosart.change import ElevationChange
-from mosart.errors import InputError
 from mosart.geometry.frame import LookFrame
 from mosart.inversion.entries import Date, Entry
 from mosart.inversion.method import Options
@@ -18,6 +17,7 @@ from mosart.masks import MASK_ATTRS, withheld
 from mosart.stack import Stack
 
 from .image import Image, solve_image
+from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
 
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 #: Images whose values are withheld where the mask says so; the others are diagnostics.
 WITHHELD = ("elevation_change_std", "elevation_change_slant", "elevation")
-#: Fewest rows and range pixels that can be rendered and compared.
-FEWEST_ROWS, FEWEST_PIXELS = 8, 32
 
 ATTRS: dict[str, dict[str, Any]] = {
     "elevation_change": {
@@ -104,29 +102,11 @@ def invert_synthesis(
         If the geometry is not known, or the image is too small.
     """
     frame = options.frame
-    if frame is None:
-        raise InputError(
-            "the method synthesis renders the ground and so needs the geometry of the look",
-            expected="incidence angle and spacings, from the stack or from the config",
-            got="none that is known or can be found from longitude, latitude and height",
-            hint="give the geometry in the config, `geometry:`, or use `--method rowwise`, which needs none",
-        )
-    _, rows, columns = stack.shape
-    if rows < FEWEST_ROWS or columns < FEWEST_PIXELS:
-        raise InputError(
-            "the image is too small for the method synthesis",
-            expected=f"at least {FEWEST_ROWS} rows and {FEWEST_PIXELS} range pixels",
-            got=f"{rows} rows and {columns} range pixels",
-            hint="crop a larger box, or use `--method rowwise`",
-        )
-    if not np.isfinite(frame.azimuth_spacing):
-        raise InputError(
-            "the azimuth spacing is not known",
-            expected="metres between rows",
-            got="nothing",
-            hint="give azimuth_spacing in the config, `geometry:`, or use `--method rowwise`",
-        )
-    frame.check_range(columns)
+    fault = synthesis_fault(stack.shape[1:], frame)
+    if fault is not None:
+        raise fault
+    assert frame is not None  # for the type checker: a fault
+    frame.check_range(stack.shape[2])
     needed = sorted({date for entry in entries for date in (*entry.images, *entry.reference)})
     image = solve_image(
         stack.select(needed), entries, frame, tile_rows=options.tile_rows, progress=options.progress

@@ -64,7 +64,7 @@ class Reference:
     search_texture : ndarray (azimuth, facet) float32
         The same without the shading.
     unlit : ndarray (azimuth, facet) bool
-        Ground that the reference does not light.
+        Ground that the reference does not light, or that is not known to be ground.
     x : ndarray (azimuth, range)
         Ground range of every pixel, metres; NaN where its height is.
     sums : ndarray (block row, block)
@@ -365,7 +365,7 @@ def learn_reference(
         search,
         (on_search * reshape).astype(np.float32),
         on_search,
-        onto_facets(unlit.astype(np.float64), search) > 0.5,
+        (onto_facets(unlit.astype(np.float64), search) > 0.5) | (_doubt(search, mean, water) > 0.5),
         x,
         full_sums(mean, READING_BLOCK)[0],
         law,
