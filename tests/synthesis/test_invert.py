@@ -75,6 +75,20 @@ def test_a_dome_is_measured_within_its_bars(dome):
     assert 0.8 < slope < 1.15
 
 
+def test_small_changes_are_not_taken_for_still_ground():
+    slopes, within, beyond = [], [], []
+    for size, seed in ((-3.5, 6), (3.5, 7)):  # one and a half of a range pixel's height
+        simulation = scene(size, seed=seed)
+        truth, seen, error, z = errors(simulation, run(simulation))
+        zone = seen & (np.abs(truth) > 0.35)
+        slopes.append((truth * (truth + error))[zone].sum() / (truth[zone] ** 2).sum())
+        within.append(np.mean(np.abs(z[zone]) < 1.645))
+        beyond.append(np.mean(np.abs(z[zone]) > 4))
+    assert 0.5 < np.mean(slopes) < 1.2
+    assert np.mean(within) > 0.7
+    assert max(beyond) < 0.03  # never a wrong answer with a small error bar
+
+
 def test_the_result_lies_at_the_fixed_ground_and_the_slant_change_is_displaced(dome):
     simulation, result = dome
     truth, seen, _, _ = errors(simulation, result)

@@ -116,7 +116,12 @@ def _descend(
             if len(steps) > TRUSTED_STEPS:
                 new = replace(new, noise=learning.noise(equations, samples, state.noise))
             envelope, bright = learning.envelopes(
-                problem, new, samples, white, uniform=len(steps) <= uniform_steps
+                problem,
+                new,
+                samples,
+                white,
+                uniform=len(steps) <= uniform_steps,
+                coarse=level.merged != (1, 1),
             )
             state = replace(new, envelope=envelope, brightness_envelope=bright)
             if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit:
