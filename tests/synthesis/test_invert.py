@@ -187,10 +187,15 @@ def test_reversed_rows_give_the_same_result(dome):
     assert np.sqrt(np.nanmean(relative**2)) < 1 / 3
 
 
-def test_a_dem_that_is_tilted_and_shifted_is_put_where_the_image_shows_it():
-    wrong = DemError(offset=6.0, tilt_east=0.03, tilt_north=0.015, north=6.0)
+def test_a_dem_that_is_too_high_is_put_where_the_image_shows_it_and_this_is_said(caplog):
+    wrong = DemError(offset=8.0)
     simulation = scene(9.0, shape=(112, 280), dem_error=wrong)
     result = run(simulation)
+    assert "beyond where the DEM puts it" in caplog.text
+    assert "taken out" in result.attrs["dem_moved"]
+    found, std = result.attrs["dem_range_shift_m"], result.attrs["dem_range_shift_std_m"]
+    assert std < SENSOR.range_spacing
+    assert abs(found - 8.0 * np.cos(np.deg2rad(38.0))) < 3 * std
     truth, seen, error, z = errors(simulation, result)
     zone, still = seen & (truth > 0.9), seen & (truth < 0.09)
     assert np.sqrt(np.mean(error[zone] ** 2)) < 0.3 * np.sqrt(np.mean(truth[zone] ** 2))

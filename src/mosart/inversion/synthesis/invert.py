@@ -20,6 +20,7 @@ from .image import Image, solve_image
 from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
+from .told import moved_text, registration_attributes
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +114,8 @@ def invert_synthesis(
     )
     for dates, found in image.scattering.items():
         _report(dates, found)
+        if told := moved_text(found.registration, frame):
+            logger.warning("%s", told)
     return ElevationChange(_dataset(stack, reference, entries, image, frame))
 
 
@@ -169,4 +172,5 @@ def _dataset(
         data.attrs["law_exponent"] = learned.law.exponent
         data.attrs["law_exponent_std"] = learned.law.std
         data.attrs["azimuth_spacing"] = frame.azimuth_spacing
+        data.attrs.update(registration_attributes(learned.registration, frame))
     return data
