@@ -126,8 +126,6 @@ class Plan:
         return f"despeckle {self.config.despeckle}, weights {self.config.weights}"
 
     def _memory_text(self) -> str:
-        if self.method == "synthesis":
-            return "not estimated beforehand: synthesis works by tiles and holds a few of them and the result"
         return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
     @property
@@ -210,6 +208,7 @@ def prepare(
             len(entries),
             workers,
             mapped=stack.has_lonlat and frame is not None,
+            synthesis=used.method == "synthesis",
         ),
         workers=workers,
         source=path,

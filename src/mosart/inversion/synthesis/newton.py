@@ -51,8 +51,9 @@ LONGEST_BRIGHT = 0.5
 CONVERGED, FEWEST_STEPS = 0.03, 3
 #: Halvings of a step that does not lower the objective.
 HALVINGS = 4
-#: Posterior samples for envelope and noise.
-ENVELOPE_SAMPLES = 8
+#: Posterior samples for envelope and noise: with 8 another seed moved the change by 0.27 σ, with 32 by
+#: 0.06 σ.
+ENVELOPE_SAMPLES = 32
 #: Steps with a uniform envelope; and whose noise is that of the looks.
 UNIFORM_STEPS, TRUSTED_STEPS = 2, 2
 
