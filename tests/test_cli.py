@@ -272,7 +272,22 @@ def test_options_win_over_the_file(stack: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_init_then_check_then_run(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", "--stack", str(stack), "--out", "out", "--despeckle", "none"]) == 0
+    assert (
+        main(
+            [
+                "init",
+                "--stack",
+                str(stack),
+                "--out",
+                "out",
+                "--method",
+                "rowwise-intensity",
+                "--despeckle",
+                "none",
+            ]
+        )
+        == 0
+    )
     text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
     assert "20190115, 20190215, 20190315" in text
     assert re.search(r"derived from the stack: incidence 3[78]\.\d+", text.replace("\n# ", " "))
@@ -312,7 +327,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("draw_figures", "write_report"):
             patch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
-        arguments = ["run", "--stack", str(path), "--out", str(folder / "out"), "--despeckle", "none"]
+        arguments = [
+            "run",
+            "--stack",
+            str(path),
+            "--out",
+            str(folder / "out"),
+            "--method",
+            "rowwise-intensity",
+            "--despeckle",
+            "none",
+        ]
         assert main([*arguments, "--areas", "-163.963,54.7503,-163.962,54.7508", "--quiet"]) == 0
     return folder / "out"
 
@@ -461,7 +486,23 @@ def test_without_the_extras_their_commands_say_how_to_get_them_and_all_else_work
     place = ["--place", "-1,2,3,4", "--start", "20190101", "--end", "20190102", "--out", "o"]
     assert main(["fetch", *place]) == 2
     assert "pip install 'mosart[download]'" in capsys.readouterr().err
-    assert main(["run", "--stack", str(stack), "--out", "out", "--despeckle", "none", "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--stack",
+                str(stack),
+                "--out",
+                "out",
+                "--method",
+                "rowwise-intensity",
+                "--despeckle",
+                "none",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
 
 
 def mosart(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -477,7 +518,16 @@ def mosart(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 def test_a_run_works_without_a_display_whatever_backend_the_user_has_set(stack: Path, tmp_path: Path) -> None:
     environment = {"MPLBACKEND": "TkAgg", "DISPLAY": "", "OMP_NUM_THREADS": "7"}
     with mosart(
-        "run", "--stack", str(stack), "--out", "out", "--despeckle", "none", **environment
+        "run",
+        "--stack",
+        str(stack),
+        "--out",
+        "out",
+        "--method",
+        "rowwise-intensity",
+        "--despeckle",
+        "none",
+        **environment,
     ) as process:
         _, told = process.communicate(timeout=240)
     assert process.returncode == 0, told
@@ -499,7 +549,23 @@ def test_wrong_usage_in_a_shell_ends_with_exit_code_2(tmp_path: Path) -> None:
 def test_a_run_that_is_stopped_leaves_the_earlier_products_as_they_were(
     stack: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    assert main(["run", "--stack", str(stack), "--out", "out", "--despeckle", "none", "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--stack",
+                str(stack),
+                "--out",
+                "out",
+                "--method",
+                "rowwise-intensity",
+                "--despeckle",
+                "none",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     before = everything(tmp_path)
     with mosart("run", "--stack", str(stack), "--out", "out", "--reference", "20190315") as process:
         assert process.stderr is not None
@@ -521,7 +587,8 @@ def test_a_script_from_standard_input_works_without_a_guard(stack: Path, tmp_pat
         "import multiprocessing, pathlib; multiprocessing.set_start_method('spawn')\n"
         "import mosart.workflow.run as r; r.draw_figures = lambda *_: None\n"
         "from mosart.workflow.config import Config\n"
-        f"config = Config(stack=({str(stack)!r},), out='out', workers=2, despeckle='none')\n"
+        "how = dict(method='rowwise-intensity', workers=2, despeckle='none')\n"
+        f"config = Config(stack=({str(stack)!r},), out='out', **how)\n"
         "print(len(r.run(config).products))\n"
     )
     done = subprocess.run(

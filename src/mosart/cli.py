@@ -30,6 +30,8 @@ from .workflow.provenance import software_version
 
 EXIT_REFUSED = 2
 EXIT_UNRESOLVED = 3
+#: A disk, a quota or a file that may not grow any more.
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
 EXIT_FAILED = 1
 
 app = App(
@@ -132,7 +134,7 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
         else:
             plan = prepare(config, talk)
             text = plan.text()
-            if plan.config.method == "synthesis":
+            if plan.method == "synthesis":
                 text += f"\ndetectable {smallest_change(plan)}"
     _say(text)
 
@@ -498,7 +500,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         Exit code.
     """
     if isinstance(error, CycloptsError | InputError):
-        return f"mosart: {_refused(error)}", EXIT_REFUSED
+        cause = error.__cause__
+        full = isinstance(cause, OSError) and cause.errno in _FULL
+        return f"mosart: {_refused(error)}", EXIT_FAILED if full else EXIT_REFUSED
     if isinstance(error, KeyboardInterrupt):
         return (
             "mosart: stopped: earlier products are as they were, finished steps are kept for the next",
@@ -508,7 +512,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"mosart: {error}", EXIT_FAILED
     if isinstance(error, MemoryError):
         return "mosart: out of memory; give fewer `workers`, or a smaller `crop`", EXIT_FAILED
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+    if isinstance(error, OSError) and error.errno in _FULL:
         return f"mosart: the disk is full: {error}; products of an earlier run are as they were", EXIT_FAILED
     lines = "".join(traceback.format_exception(error))
     return f"{lines}\nmosart: this is a bug in MoSARt; please report it with the lines above", EXIT_FAILED

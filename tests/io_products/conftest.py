@@ -24,6 +24,7 @@ def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_flat(simulation.stack, folder / "projections.h5")
     dates = [f"{date:%Y%m%d}" for date in simulation.stack.dates]
     config = Config(
+        method="rowwise-intensity",
         stack=(folder / "projections.h5",),
         out=folder / "out",
         reference=(dates[0],),

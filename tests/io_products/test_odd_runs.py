@@ -88,6 +88,7 @@ def test_odd_stacks_leave_whole_products(
     }
     run(
         Config(
+            method="rowwise-intensity",
             stack=(write(tmp_path / "projections.h5", **odd),),  # type: ignore[arg-type]
             out=out,
             despeckle="none",
@@ -149,7 +150,12 @@ def test_a_zarr_export_goes_with_the_products_of_its_run(
 ) -> None:
     for name in ("draw_figures", "write_report"):
         monkeypatch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
-    config = Config(stack=(write(tmp_path / "projections.h5"),), out=tmp_path / "out", despeckle="none")
+    config = Config(
+        method="rowwise-intensity",
+        stack=(write(tmp_path / "projections.h5"),),
+        out=tmp_path / "out",
+        despeckle="none",
+    )
     run(config, quiet=True)
     export(tmp_path / "out", "zarr")
     (tmp_path / "out" / "mine.zarr").mkdir()

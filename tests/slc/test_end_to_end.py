@@ -105,6 +105,7 @@ def test_crater(  # noqa: PLR0917
     scene = prepare([open_product(s) for s in safes], [before.path], crop=crop)[2]
     config = Config(
         out=tmp_path / "products",
+        method="rowwise-intensity",
         despeckle="none",
         weights="stable",
         stable=str(still_ground(tmp_path / "still.geojson", centre, half, 570.0)),

@@ -8,7 +8,7 @@ import pytest
 from mosart.inversion.synthesis.disturb import responses, with_law, with_offset
 from mosart.inversion.synthesis.ground import Ground
 from mosart.inversion.synthesis.look import Look, Measured
-from mosart.inversion.synthesis.newton import refine
+from mosart.inversion.synthesis.newton import Level, refine
 from mosart.inversion.synthesis.prior import Matern
 from mosart.inversion.synthesis.problem import Problem
 from mosart.inversion.synthesis.render import Scene, azimuth_slope_term
@@ -73,8 +73,9 @@ def test_the_response_to_another_law_is_how_far_the_solution_moves(scene):
     other = with_law(scene, 1.3)
     (predicted,) = responses(problem, first.state, [[other]])
     again = Problem([dataclasses.replace(problem.looks[0], scene=other)], problem.field, seed=1)
-    second = refine(again, first.state, ((1, 1, 5),), uniform_steps=0)
-    moved = second.change - first.change
+    second = refine(again, first.state, (Level((1, 1), 5),), uniform_steps=0)
+    longer = refine(make_problem(scene, change), first.state, (Level((1, 1), 5),), uniform_steps=0)
+    moved = second.change - longer.change
     where = change > 1
     assert np.sqrt(np.mean(moved[where] ** 2)) > 0.03
     slope = (predicted * moved)[where].sum() / (moved[where] ** 2).sum()

@@ -75,6 +75,20 @@ def test_a_dome_is_measured_within_its_bars(dome):
     assert 0.8 < slope < 1.15
 
 
+def test_small_changes_are_not_taken_for_still_ground():
+    slopes, within, beyond = [], [], []
+    for size, seed in ((-3.5, 6), (3.5, 7)):  # one and a half of a range pixel's height
+        simulation = scene(size, seed=seed)
+        truth, seen, error, z = errors(simulation, run(simulation))
+        zone = seen & (np.abs(truth) > 0.35)
+        slopes.append((truth * (truth + error))[zone].sum() / (truth[zone] ** 2).sum())
+        within.append(np.mean(np.abs(z[zone]) < 1.645))
+        beyond.append(np.mean(np.abs(z[zone]) > 4))
+    assert 0.5 < np.mean(slopes) < 1.2
+    assert np.mean(within) > 0.7
+    assert max(beyond) < 0.03  # never a wrong answer with a small error bar
+
+
 def test_the_result_lies_at_the_fixed_ground_and_the_slant_change_is_displaced(dome):
     simulation, result = dome
     truth, seen, _, _ = errors(simulation, result)
@@ -173,10 +187,15 @@ def test_reversed_rows_give_the_same_result(dome):
     assert np.sqrt(np.nanmean(relative**2)) < 1 / 3
 
 
-def test_a_dem_that_is_tilted_and_shifted_is_put_where_the_image_shows_it():
-    wrong = DemError(offset=6.0, tilt_east=0.03, tilt_north=0.015, north=6.0)
+def test_a_dem_that_is_too_high_is_put_where_the_image_shows_it_and_this_is_said(caplog):
+    wrong = DemError(offset=8.0)
     simulation = scene(9.0, shape=(112, 280), dem_error=wrong)
     result = run(simulation)
+    assert "beyond where the DEM puts it" in caplog.text
+    assert "taken out" in result.attrs["dem_moved"]
+    found, std = result.attrs["dem_range_shift_m"], result.attrs["dem_range_shift_std_m"]
+    assert std < SENSOR.range_spacing
+    assert abs(found - 8.0 * np.cos(np.deg2rad(38.0))) < 3 * std
     truth, seen, error, z = errors(simulation, result)
     zone, still = seen & (truth > 0.9), seen & (truth < 0.09)
     assert np.sqrt(np.mean(error[zone] ** 2)) < 0.3 * np.sqrt(np.mean(truth[zone] ** 2))

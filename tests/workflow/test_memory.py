@@ -20,7 +20,7 @@ from mosart.workflow.memory import estimate
 def test_the_estimate_holds_within_a_factor_of_one_and_a_half(
     right_scene: tuple[Path, Simulation], tmp_path: Path
 ) -> None:
-    config = Config(stack=(right_scene[0],), out=tmp_path / "out", workers=2)
+    config = Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path / "out", workers=2)
     stated = prepare(config, Talk(quiet=True)).memory.peak
     code = (
         "import sys, json, resource; from pathlib import Path\n"
@@ -38,3 +38,9 @@ def test_the_estimate_of_a_large_stack_stays_below_the_bound() -> None:
     for workers in (1, 2, 4, 8):
         peak = estimate((15, 1510, 24505), 15, 15, workers, mapped=True).peak
         assert 2**30 < peak < 2 * 2**30
+
+
+def test_tiles_keep_synthesis_below_the_bound_on_a_large_stack() -> None:
+    for workers in (1, 2):
+        peak = estimate((4, 1510, 24505), 4, 1, workers, mapped=True, synthesis=True).peak
+        assert 2**30 < peak < 3 * 2**30

@@ -46,6 +46,7 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
 ) -> None:
     dates = [f"{date:%Y%m%d}" for date in scene[1].stack.dates]
     config = Config(
+        method="rowwise-intensity",
         stack=(scene[0],),
         out=tmp_path,
         reference=(",".join(dates[:2]),),
@@ -108,7 +109,7 @@ def test_a_run_leaves_every_product_and_they_agree_with_the_truth(
 def test_the_config_as_used_is_complete_and_repeats_the_run(
     right_scene: tuple[Path, Simulation], tmp_path: Path
 ) -> None:
-    config = Config(stack=(right_scene[0],), out=tmp_path / "a")
+    config = Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path / "a")
     run(config, quiet=True)
     text = (tmp_path / "a" / "config.yaml").read_text(encoding="utf-8")
     assert hashlib.sha256(right_scene[0].read_bytes()).hexdigest() in text
@@ -125,11 +126,20 @@ def test_another_reference_in_the_same_folder_replaces_the_products_as_a_set(
     right_scene: tuple[Path, Simulation], tmp_path: Path
 ) -> None:
     dates = [f"{date:%Y%m%d}" for date in right_scene[1].stack.dates]
-    run(Config(stack=(right_scene[0],), out=tmp_path), quiet=True)
+    run(Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path), quiet=True)
     assert f"geotiff/elevation_change_{dates[0]}.tif" in files(tmp_path)
     (tmp_path / "geotiff" / "mine.tif").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine")
-    run(Config(stack=(right_scene[0],), out=tmp_path, reference=(dates[1],), epoch=(dates[3],)), quiet=True)
+    run(
+        Config(
+            method="rowwise-intensity",
+            stack=(right_scene[0],),
+            out=tmp_path,
+            reference=(dates[1],),
+            epoch=(dates[3],),
+        ),
+        quiet=True,
+    )
     rasters = {name for name in files(tmp_path) if name.startswith("geotiff/") and name.endswith(".tif")}
     assert rasters == {
         f"geotiff/elevation_change_{dates[3]}.tif",
@@ -150,7 +160,7 @@ def test_the_number_of_workers_does_not_change_the_result(
     results = []
     for workers in (1, 2):
         out = tmp_path / str(workers)
-        run(Config(stack=(right_scene[0],), out=out, workers=workers), quiet=True)
+        run(Config(method="rowwise-intensity", stack=(right_scene[0],), out=out, workers=workers), quiet=True)
         results.append(radar(out))
     for other in results[1:]:
         for name in ("elevation_change", "elevation_change_slant", "elevation"):
@@ -166,6 +176,7 @@ def test_a_crop_weights_water_and_a_grid_of_ones_own(
     weights[:, 70:100] = 0.0
     np.save(tmp_path / "weights.npy", weights)
     config = Config(
+        method="rowwise-intensity",
         stack=(right_scene[0],),
         out=tmp_path / "out",
         crop=Box(pixels=(20, 150, 5, 55)),
@@ -193,7 +204,10 @@ def test_without_the_libraries_of_the_page_a_run_says_once_how_to_get_them(
 ) -> None:
     monkeypatch.setattr("mosart.workflow.run.draw_figures", lambda *_: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    run(Config(stack=(right_scene[0],), out=tmp_path, despeckle="none"), quiet=True)
+    run(
+        Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path, despeckle="none"),
+        quiet=True,
+    )
     log = (tmp_path / "mosart.log").read_text(encoding="utf-8")
     assert log.count("pip install 'mosart[report]'") == 1
     assert "report.html" not in files(tmp_path)
@@ -203,7 +217,7 @@ def test_without_the_libraries_of_the_page_a_run_says_once_how_to_get_them(
 def test_a_geometry_in_the_config_wins_over_the_derived_one(
     right_scene: tuple[Path, Simulation], tmp_path: Path
 ) -> None:
-    config = Config(stack=(right_scene[0],), out=tmp_path / "out")
+    config = Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path / "out")
     derived = prepare(config, Talk(quiet=True)).frame
     assert derived is not None
     assert derived.incidence_angle.mean() == pytest.approx(38.0, abs=1.0)
@@ -219,7 +233,12 @@ def test_real_radar_without_a_geometry_gives_the_slant_range_change_alone_and_sa
     data_folder: Path, tmp_path: Path
 ) -> None:
     stack = data_folder / "okmok_alos" / "okmok_alos.h5"
-    run(Config(stack=(stack,), out=tmp_path / "a", areas=("pixels=100,150,30,60",)), quiet=True)
+    run(
+        Config(
+            method="rowwise-intensity", stack=(stack,), out=tmp_path / "a", areas=("pixels=100,150,30,60",)
+        ),
+        quiet=True,
+    )
     data = radar(tmp_path / "a")
     assert "elevation_change_slant" in data
     assert "elevation_change" not in data
@@ -245,13 +264,13 @@ def test_real_radar_with_a_geometry_gives_the_change_at_fixed_ground_position_to
     geometry = Geometry(
         incidence_angle=38.7, range_spacing=37.5, azimuth_spacing=37.0, look_direction="right"
     )
-    run(Config(stack=(stack,), out=tmp_path / "b", geometry=geometry), quiet=True)
+    run(Config(method="rowwise-intensity", stack=(stack,), out=tmp_path / "b", geometry=geometry), quiet=True)
     assert {"elevation_change", "elevation_change_slant"} <= set(radar(tmp_path / "b"))
 
 
 @quickly
 def test_refused_input_changes_nothing(right_scene: tuple[Path, Simulation], tmp_path: Path) -> None:
-    run(Config(stack=(right_scene[0],), out=tmp_path), quiet=True)
+    run(Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path), quiet=True)
     before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in tmp_path.rglob("*") if p.is_file()}
     for changed in (
         {"reference": ("20200101",)},
@@ -265,6 +284,11 @@ def test_refused_input_changes_nothing(right_scene: tuple[Path, Simulation], tmp
         {"stack": (tmp_path / "radar.nc",)},
     ):
         with pytest.raises(InputError):
-            run(Config(stack=(right_scene[0],), out=tmp_path).merged(Config(**changed)), quiet=True)  # type: ignore[arg-type]
+            run(
+                Config(method="rowwise-intensity", stack=(right_scene[0],), out=tmp_path).merged(
+                    Config(**changed)
+                ),
+                quiet=True,
+            )  # type: ignore[arg-type]
     after = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in tmp_path.rglob("*") if p.is_file()}
     assert before == after

@@ -63,7 +63,7 @@ def steps(folder: Path) -> tuple[dict[str, str], set[str]]:
 def test_a_repeated_run_does_nothing_and_changes_no_product(
     four: Path, tmp_path: Path, same_results: Same
 ) -> None:
-    config = Config(stack=(four,), out=tmp_path / "out", areas=AREA)
+    config = Config(method="rowwise-intensity", stack=(four,), out=tmp_path / "out", areas=AREA)
     run(config, quiet=True)
     before = contents(tmp_path / "out")
     run(config, quiet=True)
@@ -76,7 +76,9 @@ def test_a_repeated_run_does_nothing_and_changes_no_product(
 
 def test_one_date_more_redoes_what_hangs_on_it_alone(four: Path, tmp_path: Path, same_results: Same) -> None:
     names = part(four, tmp_path / "stack.h5", 3)
-    config = Config(stack=(tmp_path / "stack.h5",), out=tmp_path / "out", areas=AREA)
+    config = Config(
+        method="rowwise-intensity", stack=(tmp_path / "stack.h5",), out=tmp_path / "out", areas=AREA
+    )
     run(config, quiet=True)
     newest = part(four, tmp_path / "stack.h5", 4)[-1]
     outcome = run(config, quiet=True)
@@ -95,7 +97,7 @@ def test_a_changed_image_and_a_lost_or_altered_product_are_made_again(
 ) -> None:
     names = part(four, tmp_path / "stack.h5", 3)
     out = tmp_path / "out"
-    config = Config(stack=(tmp_path / "stack.h5",), out=out, areas=AREA)
+    config = Config(method="rowwise-intensity", stack=(tmp_path / "stack.h5",), out=out, areas=AREA)
     run(config, quiet=True)
     with h5py.File(tmp_path / "stack.h5", "r+") as file:
         file[names[2]][10:20] *= 1.5
@@ -117,7 +119,13 @@ def test_a_changed_image_and_a_lost_or_altered_product_are_made_again(
 def test_a_changed_key_redoes_what_depends_on_it_alone(
     four: Path, tmp_path: Path, same_results: Same
 ) -> None:
-    config = Config(stack=(four,), out=tmp_path / "out", areas=AREA, epoch=("20190126", "20190206,20190217"))
+    config = Config(
+        method="rowwise-intensity",
+        stack=(four,),
+        out=tmp_path / "out",
+        areas=AREA,
+        epoch=("20190126", "20190206,20190217"),
+    )
     run(config, quiet=True)
     shown = {"figures", "report.html"}  # which show the areas, the map and the config
     mapped = {"map", "elevation_change.nc", "GeoTIFF", "mintpy", "qgis"}
@@ -142,6 +150,7 @@ def test_what_a_step_warned_of_is_said_again_where_it_is_reused(tmp_path: Path) 
     path = tmp_path / "stack.h5"
     write_flat(collapse(shape=(20, 60), before=1, after=1, metadata=False).stack, path)
     config = Config(
+        method="rowwise-intensity",
         stack=(path,),
         out=tmp_path / "out",
         stable="pixels=0,2,0,2",

@@ -23,8 +23,18 @@ from .preparation import despeckled
 from .regularised import invert_regularised
 from .rowwise import invert_amplitude, invert_intensity
 from .synthesis.invert import invert_synthesis
+from .synthesis.needed import synthesis_fault
 
-__all__ = ["METHODS", "Entry", "Method", "Options", "despeckled", "invert", "plan_entries"]
+__all__ = [
+    "METHODS",
+    "Entry",
+    "Method",
+    "Options",
+    "default_method",
+    "despeckled",
+    "invert",
+    "plan_entries",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +51,7 @@ AnyDate = dt.date | str | np.datetime64
 
 def invert(
     stack: Stack,
-    method: str = "rowwise-intensity",
+    method: str | None = None,
     reference: Sequence[AnyDate] | AnyDate | None = None,
     epochs: Sequence[Sequence[AnyDate]] | None = None,
     *,
@@ -58,8 +68,9 @@ def invert(
     ----------
     stack : Stack
         Images and DEM; its mask says what not to use.
-    method : str
-        A name in :data:`METHODS`.
+    method : str, optional
+        A name in :data:`METHODS`; by default ``synthesis`` where it can be, else ``rowwise-intensity``,
+        which is logged (:func:`default_method`).
     reference : date or sequence of dates, optional
         Dates (``datetime.date``, ``"YYYYMMDD"``) whose mean is the reference; the earliest if not given,
         which is logged.
@@ -97,20 +108,49 @@ def invert(
         If there is no such method, date, weighting or despeckling, two epochs end on one date, or an
         array does not fit the stack.
     """
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise InputError(f"there is no method {method!r}", expected=" or ".join(METHODS))
     chosen = None if reference is None else _dates(reference)
     groups = None if epochs is None else [_dates(epoch) for epoch in epochs]
     first, entries = plan_entries(stack.dates, chosen, groups)
+    frame = frame if frame is not None else _frame(stack)
     options = Options(
-        frame=frame if frame is not None else _frame(stack),
+        frame=frame,
         despeckle=despeckle,
         weights=weights if isinstance(weights, str) else np.asarray(weights),
         stable=_stable(stable, stack),
         stable_name=stable_name,
         tile_rows=tile_rows,
     )
-    return METHODS[method](stack, first, entries, options)
+    return METHODS[method or default_method(stack, frame)](stack, first, entries, options)
+
+
+def default_method(stack: Stack, frame: LookFrame | None) -> str:
+    """Choose the method of a stack for which none is named, and say it.
+
+    Parameters
+    ----------
+    stack : Stack
+        As it will be inverted.
+    frame : LookFrame or None
+        Its look, where it is known.
+
+    Returns
+    -------
+    str
+        ``synthesis``, which renders the ground, where look and azimuth spacing are known and the image is
+        large enough; else ``rowwise-intensity``.
+    """
+    fault = synthesis_fault(stack.shape[1:], frame)
+    if fault is None:
+        logger.info("method: synthesis, for none is named and the look of the radar is known")
+        return "synthesis"
+    logger.warning(
+        "method: rowwise-intensity, for none is named and synthesis cannot be: %s; a row-wise map is several "
+        "times less accurate",
+        fault.what,
+    )
+    return "rowwise-intensity"
 
 
 def _dates(dates: Sequence[AnyDate] | AnyDate) -> list[dt.date]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ class Options:
         What the stable ground is called in the result.
     tile_rows : int or None
         Rows worked on at a time; None for as many as fit the memory.
+    progress : callable or None
+        Called with what is done and what there is to do, by a method that works before it returns.
     """
 
     frame: LookFrame | None = None
@@ -41,6 +44,7 @@ class Options:
     stable: NDArray[np.bool_] | None = None
     stable_name: str = "given"
     tile_rows: int | None = None
+    progress: Callable[[int, int], None] | None = None
 
 
 class Method(Protocol):

@@ -17,9 +17,9 @@ MEASURED = {
 OTHERS = {
     "regularised": "a regularised map has no stripes and less change than there is: wrong by about two "
     "thirds of the change on a simulated crater; the standard error describes still ground alone",
-    "synthesis": "synthesis is under development: on simulated ground that kept its texture it was wrong by "
-    "3% to 33% of the change, by 0.1 to 1.3 m where nothing changed, and its 90% bars held 57% to 99% of "
-    "the errors (docs/synthesis.md); new rock is withheld",
+    "synthesis": "on simulated ground that kept its texture, synthesis was wrong by 3% to 33% of the change, "
+    "by 0.1 to 1.3 m where nothing changed, and its 90% bars held 57% to 99% of the errors "
+    "(docs/synthesis.md); new rock is withheld, and changes only a few nodes wide can be missed",
 }
 
 

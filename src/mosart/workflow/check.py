@@ -16,7 +16,7 @@ from mosart.areas import Areas, flag_water, read_areas, read_raster
 from mosart.errors import InputError
 from mosart.geometry import LookFrame, flag_visibility, resolve
 from mosart.geometry.resolve import GeometryUnknown
-from mosart.inversion import Entry, plan_entries
+from mosart.inversion import Entry, default_method, plan_entries
 from mosart.io import open_stack
 from mosart.io.checks import drop_empty
 from mosart.io.isce import input_files
@@ -27,8 +27,9 @@ from .accuracy import expected_error
 from .config import Config
 from .cores import available_cores
 from .folder import ProductFolder
+from .layers import batches
 from .log import Talk
-from .memory import Estimate, estimate
+from .memory import TOGETHER, Estimate, estimate
 from .places import is_numbers, select_dates
 
 logger = logging.getLogger(__name__)
@@ -102,21 +103,29 @@ class Plan:
             f"dates      {_names(self.stack.dates)}",
             f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
             f"geometry   {geometry_text(self.frame, self.geometry_fault)}",
-            f"method     {self.config.method}",
-            f"options    despeckle {self.config.despeckle}, weights {self.config.weights}",
+            f"method     {self.method}",
+            f"options    {self._options_text()}",
             f"reference  {_names(self.reference)}",
             f"entries    {_names([entry.date for entry in self.entries])}",
             f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
             f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
             f"memory     {self._memory_text()}",
             f"disk       about {self.memory.disk / 2**30:.2f} GiB",
-            f"error      {expected_error(self.config.method)}",
+            f"error      {expected_error(self.method)}",
         ]
         return "\n".join(lines)
 
+    @property
+    def method(self) -> str:
+        """Name of the method: the config's, which is filled in."""
+        return str(self.config.method)
+
+    def _options_text(self) -> str:
+        if self.method == "synthesis":
+            return "none: despeckling and weights are for the row-wise methods"
+        return f"despeckle {self.config.despeckle}, weights {self.config.weights}"
+
     def _memory_text(self) -> str:
-        if self.config.method == "synthesis":
-            return "not known beforehand: synthesis holds the whole image and is for crops so far"
         return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
 
     @property
@@ -172,7 +181,12 @@ def prepare(
     stack = drop_empty(stack, found.empty, str(path), 2)
     reference, entries = _entries(stack, config)
     workers = config.workers or available_cores()
-    used = config.merged(Config(reference=tuple(f"{date:%Y%m%d}" for date in reference), workers=workers))
+    settled = {
+        "method": config.method or default_method(stack, frame),
+        "reference": tuple(f"{date:%Y%m%d}" for date in reference),
+        "workers": workers,
+    }
+    used = config.merged(Config.model_validate(settled))
     plan = Plan(
         config=used,
         stack=stack,
@@ -187,10 +201,14 @@ def prepare(
         found=found,
         memory=estimate(
             stack.shape,
-            len({date for entry in entries for date in (*entry.images, *entry.reference)}),
+            max(
+                len({date for entry in part for date in (*entry.images, *entry.reference)})
+                for part in batches(entries, TOGETHER)
+            ),
             len(entries),
             workers,
             mapped=stack.has_lonlat and frame is not None,
+            synthesis=used.method == "synthesis",
         ),
         workers=workers,
         source=path,
@@ -325,7 +343,7 @@ def _areas(stack: Stack, config: Config) -> Areas | None:
         return None
     areas = read_areas([*config.areas, *config.points])
     # Some at a time: each mask is as large as the image.
-    for names in batched(areas.names, 8):
+    for names in batches(areas.names, 8):
         for name, inside in areas.masks(stack, names).items():
             if not inside.any():
                 raise InputError(
@@ -344,11 +362,6 @@ def _polygons(areas: Areas | None, config: Config) -> Areas | None:
     named = areas.areas[: len(read_areas(list(config.areas)).areas)]
     extended = tuple(area for area in named if area.kind != "point" and area.degrees_or_pixels is None)
     return Areas(extended) if extended else None
-
-
-def batched(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """Cut a list into lists of at most a size."""
-    return [names[i : i + size] for i in range(0, len(names), size)]
 
 
 def _weights(whole: Stack, stack: Stack, config: Config) -> str | NDArray[np.float64]:

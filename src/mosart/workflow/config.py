@@ -24,7 +24,6 @@ from .places import (
     pixels_fault,
 )
 
-DEFAULT_METHOD = "rowwise-intensity"
 WEIGHTS = ("unit", "stable", "robust")
 
 
@@ -281,11 +280,12 @@ class Config(Section):
     out: Path | None = Field(
         default=None, description="folder of the products; files in it that no run made are not touched"
     )
-    method: Literal["rowwise", "rowwise-intensity", "regularised", "synthesis"] = Field(
-        default="rowwise-intensity",
-        description="inversion: rowwise-intensity (on intensity), rowwise (on amplitude, equal to mosart "
-        "1.0.2), regularised (smooth in both directions) or synthesis (renders the ground: more accurate, "
-        "with an error for every pixel, slower, under development)",
+    method: Literal["synthesis", "rowwise", "rowwise-intensity", "regularised"] | None = Field(
+        default=None,
+        description="inversion: synthesis (renders the ground and compares: most accurate, an error for "
+        "every pixel), rowwise-intensity (row by row, on intensity), rowwise (on amplitude, equal to mosart "
+        "1.0.2) or regularised (smooth in both directions); by default synthesis where the look of the radar "
+        "is known, else rowwise-intensity",
     )
     reference: Annotated[tuple[str, ...], BeforeValidator(_reference)] = Field(
         default=(),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mosart.geometry import LookFrame
 from mosart.inversion import Entry
 from mosart.inversion.synthesis.detect import Windows, predict_windows
-from mosart.inversion.synthesis.invert import FEWEST_PIXELS, FEWEST_ROWS
+from mosart.inversion.synthesis.needed import FEWEST_PIXELS, FEWEST_ROWS
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
 from mosart.masks import Flag
 from mosart.stack import Stack

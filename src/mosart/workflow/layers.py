@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dask.array as da
 import numpy as np
@@ -17,19 +17,18 @@ from mosart.io.netcdf import open_dataset, write_dataset
 from .log import Talk
 from .steps import Ledger, Step
 
-#: Entries that are made together, so that what they share is read and filtered once; of a method that takes
-#: long, each by itself, so that little is lost when it is stopped.
-TOGETHER = 8
+#: Methods that take long: each entry by itself, so that little is lost when a run is stopped.
 ALONE = ("synthesis",)
 
+Item = TypeVar("Item")
 #: Makes the layers of some dates as a complete file.
 Make = Callable[[Sequence[dt.date], Path], None]
 
 
-def batches(dates: Sequence[dt.date], size: int) -> Iterator[Sequence[dt.date]]:
-    """Cut dates into parts of at most a size."""
-    for start in range(0, len(dates), size):
-        yield dates[start : start + size]
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Cut a list into parts of at most a size."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def write_layers(
@@ -116,6 +115,8 @@ def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     """
     models = {n: p[n] for p in parts for n in p.data_vars if "date" in p[n].dims}
     result = parts[-1].drop_dims("date")
+    # What a method found for all dates is not told where an entry is the reference itself.
+    result.attrs = {name: value for part in parts for name, value in part.attrs.items()}
     for name, model in models.items():
         arrays = [part[name].data if name in part else _missing(model) for part in parts]
         lazy = any(isinstance(array, da.Array) for array in arrays)

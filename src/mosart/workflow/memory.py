@@ -9,14 +9,21 @@ from dataclasses import dataclass
 import psutil
 
 from mosart.inversion.rowwise import TILE_BYTES, WORK_BYTES, bytes_per_pixel
+from mosart.inversion.synthesis.canvas import KEPT_BYTES
+from mosart.inversion.synthesis.tiles import HALO_PIXELS, TILE
 
 logger = logging.getLogger(__name__)
 
+#: Entries of a result that are made together, so that what they share is read and filtered once.
+TOGETHER = 8
 #: The interpreter with all libraries loaded, all kernels compiled, all figures and the page made, bytes
 #: (measured: 560e6 without the page, 860e6 with it).
 LIBRARIES = 700e6
 #: Bytes a pixel of what is held of the whole image at a time, one date of it (measured).
 WHOLE = 10
+#: Bytes a pixel of a part of the image while `synthesis` solves it (measured: 460 MB for 0.41 million
+#: pixels), and pixels of a tile with its halo.
+SOLVING, TILE_PIXELS = 1150, 600_000
 #: The interpreter with what coregistration needs, bytes (measured).
 LIBRARIES_SLC = 600e6
 #: Bytes of a cell of the DEM: its height, its spline, whether it is a hole.
@@ -57,7 +64,13 @@ class Estimate:
 
 
 def estimate(
-    shape: tuple[int, int, int], dates: int, entries: int, workers: int, *, mapped: bool
+    shape: tuple[int, int, int],
+    dates: int,
+    entries: int,
+    workers: int,
+    *,
+    mapped: bool,
+    synthesis: bool = False,
 ) -> Estimate:
     """Estimate what a run will take.
 
@@ -66,24 +79,33 @@ def estimate(
     shape : tuple of int
         Dates, azimuth rows, range pixels.
     dates : int
-        Dates that the entries are made of.
+        Dates that the entries that are made together are made of.
     entries : int
         Entries of the result.
     workers : int
         Threads.
     mapped : bool
         Whether a map is made too.
+    synthesis : bool
+        Whether the method is `synthesis`, which solves tiles of its own.
 
     Returns
     -------
     Estimate
-        The peak within a factor of 1.5 of what was measured, from 0.2 to 37 million pixels.
+        The peak within a factor of 1.5 of what was measured, from 0.2 to 37 million pixels;
+        of `synthesis` to 0.4 million.
     """
     pixels = shape[1] * shape[2]
-    tile = min(max(WORK_BYTES / workers, TILE_BYTES[0]), TILE_BYTES[1])
-    under_work = min(pixels * bytes_per_pixel(dates, entries), workers * tile)
-    read = dates * min(4 * pixels, BLOCK)
     disk = pixels * (entries * 25 + 48) * (2 if mapped else 1)
+    if synthesis:
+        rows = min(shape[1], TILE[0] + 2 * HALO_PIXELS)
+        peak = LIBRARIES + SOLVING * min(pixels, workers * TILE_PIXELS) + 5.0 * dates * rows * shape[2]
+        peak += min(KEPT_BYTES, pixels * entries * 41) + WHOLE * pixels
+        return Estimate(peak=peak, disk=disk)
+    tile = min(max(WORK_BYTES / workers, TILE_BYTES[0]), TILE_BYTES[1])
+    together = min(entries, TOGETHER)
+    under_work = min(pixels * bytes_per_pixel(dates, together), workers * tile)
+    read = dates * min(4 * pixels, BLOCK)
     return Estimate(peak=LIBRARIES + under_work + read + WHOLE * pixels, disk=disk)
 
 

@@ -76,7 +76,7 @@ class Needs:
         }
         self._shared = {
             "MoSARt": software(),
-            "`method`": config.method,
+            "`method`": plan.method,
             "`despeckle`": config.despeckle,
             "the geometry of the look": self._look,
             "the DEM": planes.pop("height"),
@@ -86,7 +86,7 @@ class Needs:
             **{f"`{name}` of the stack": value for name, value in planes.items()},
         }
         self._places = digest_data([found.planes.get("longitude"), found.planes.get("latitude")])
-        if config.method == "synthesis":
+        if plan.method == "synthesis":
             self._shared["the positions"] = self._places
         self._entries = {entry.date: entry for entry in plan.entries}
 

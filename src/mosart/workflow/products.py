@@ -143,9 +143,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
     folder.mkdir(exist_ok=True)
     images = plan.stack.select(plan.reference[:1])
     filtered = None
-    if (
-        plan.config.despeckle != "none" and plan.config.method != "synthesis"
-    ):  # which takes images as they are
+    if plan.config.despeckle != "none" and plan.method != "synthesis":  # which takes images as they are
         amplitude = images.dataset["amplitude"]
         filtered = amplitude.copy(data=despeckled(images, plan.config.despeckle))
     map_file = stage / "elevation_change.nc"
@@ -220,7 +218,7 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
                 stage,
                 areas=plan.areas,
                 activity=plan.config.periods(),
-                accuracy=expected_error(plan.config.method),
+                accuracy=expected_error(plan.method),
                 look=_look_bearing(plan),
             )
         except InputError as error:

@@ -28,8 +28,9 @@ from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .fromslc import STACK, check_slc, make_stack
-from .layers import ALONE, TOGETHER, write_layers
-from .log import Talk, dask_progress, recorded
+from .layers import ALONE, write_layers
+from .log import Advance, Talk, dask_progress, recorded
+from .memory import TOGETHER
 from .needs import CAUSES, Needs, keys_of
 from .newest import newest_of
 from .products import (
@@ -169,7 +170,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
             work.describe(stored)
         newest = newest_of(stage, plan)
         _write_config(plan, hashes, stage)
-        logger.debug("error: %s", expected_error(plan.config.method))
+        logger.debug("error: %s", expected_error(plan.method))
         shutil.copyfile(log, stage / "mosart.log")  # the page shows its warnings
         work.report()
         if ledger.reused:
@@ -179,7 +180,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         logger.info("done: products are in %s", folder.path)
         shutil.copyfile(log, stage / "mosart.log")
         ledger.close()
-    summary = "\n".join([*newest.lines, expected_error(plan.config.method)])
+    summary = "\n".join([*newest.lines, expected_error(plan.method)])
     return Outcome(folder.path, folder.products(), summary, newest.unresolved)
 
 
@@ -195,13 +196,13 @@ class _Work:
 
     def invert(self) -> Path:
         """Invert every entry that is not there already; return the file of all."""
-        plan, method = self.plan, self.plan.config.method
+        plan, method = self.plan, self.plan.method
         entries = {entry.date: entry for entry in plan.entries}
 
         def make(dates: Sequence[dt.date], path: Path) -> None:
             # A small result is computed here, a large one while it is written.
             with self.talk.progress(f"inverting ({method})") as advance, dask_progress(advance):
-                change = _invert(plan, tuple(entries[date] for date in dates))
+                change = _invert(plan, tuple(entries[date] for date in dates), advance)
             with self.talk.progress("writing the result") as advance:
                 write_dataset(change.dataset.assign_attrs(self.provenance), path, progress=advance)
 
@@ -295,7 +296,7 @@ class _Work:
                 make()
 
 
-def _invert(plan: Plan, entries: tuple[Entry, ...]) -> ElevationChange:
+def _invert(plan: Plan, entries: tuple[Entry, ...], advance: Advance) -> ElevationChange:
     # Not mosart.invert: where the look is not known, it would look for it again, on the crop.
     options = Options(
         frame=plan.frame,
@@ -303,8 +304,9 @@ def _invert(plan: Plan, entries: tuple[Entry, ...]) -> ElevationChange:
         weights=plan.weights,
         stable=plan.stable,
         stable_name=plan.config.stable or "given",
+        progress=advance,
     )
-    return METHODS[plan.config.method](plan.stack, plan.reference, entries, options)
+    return METHODS[plan.method](plan.stack, plan.reference, entries, options)
 
 
 def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
@@ -315,7 +317,7 @@ def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
             look["heading"] = f"{plan.frame.heading:.6g}"
     return look | {
         "title": "elevation change from SAR amplitude images",
-        "source": f"MoSARt {software_version()}, method {plan.config.method}",
+        "source": f"MoSARt {software_version()}, method {plan.method}",
         "history": f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} MoSARt {software_version()}: run",
         "references": CITATION,
         "software_version": software_version(),

@@ -23,7 +23,7 @@ from .hypotheses import (
 )
 from .look import Look, Measured
 from .matching import Matching, on_points
-from .newton import FROM_START, refine
+from .newton import AGAIN, FROM_START, refine
 from .posterior import Solution
 from .prior import Matern
 from .problem import Problem
@@ -237,8 +237,9 @@ def _shared_errors(problem: Problem, solution: Solution, reference: Reference) -
 def _best_range(solution: Solution, others: dict[float, Problem]) -> tuple[Solution, float, Float]:
     """Choose the correlation range by evidence; the last result is the spread between neighbouring ones."""
     tried = {FIRST_RANGE: solution}
-    for nodes, problem in others.items():
-        tried[nodes] = refine(problem, solution.state, ((1, 1, 4),), uniform_steps=0)
+    for nodes in sorted(others, reverse=True):  # the evidence has one maximum: past it nothing is tried
+        if max(tried, key=lambda n: tried[n].evidence) == FIRST_RANGE:
+            tried[nodes] = refine(others[nodes], solution.state, AGAIN, uniform_steps=0)
     chosen = max(tried, key=lambda n: tried[n].evidence)
     return tried[chosen], chosen, np.std([tried[n].change for n in _neighbours(chosen)], axis=0)
 

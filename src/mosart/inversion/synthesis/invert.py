@@ -5,28 +5,27 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mosart.change import ElevationChange
-from mosart.errors import InputError
+from mosart.geometry.frame import LookFrame
 from mosart.inversion.entries import Date, Entry
 from mosart.inversion.method import Options
-from mosart.masks import MASK_ATTRS, Flag, withheld
+from mosart.masks import MASK_ATTRS, withheld
 from mosart.stack import Stack
 
-from .epoch import OnRadar, Result, on_pixels, solve_epoch, to_radar
-from .reference import Reference, learn_reference, read_epoch
+from .image import Image, solve_image
+from .needed import synthesis_fault
+from .part import FIELDS
+from .reference import Scattering
+from .told import moved_text, registration_attributes
 
 logger = logging.getLogger(__name__)
 
-Float = NDArray[np.float64]
-
-#: Seed of the posterior samples: the same images give the same numbers, bit by bit.
-SEED = 20190115
-#: Fewest rows and range pixels that can be rendered and compared.
-FEWEST_ROWS, FEWEST_PIXELS = 8, 32
+#: Images whose values are withheld where the mask says so; the others are diagnostics.
+WITHHELD = ("elevation_change_std", "elevation_change_slant", "elevation")
 
 ATTRS: dict[str, dict[str, Any]] = {
     "elevation_change": {
@@ -104,162 +103,45 @@ def invert_synthesis(
         If the geometry is not known, or the image is too small.
     """
     frame = options.frame
-    if frame is None:
-        raise InputError(
-            "the method synthesis renders the ground and so needs the geometry of the look",
-            expected="incidence angle and spacings, from the stack or from the config",
-            got="none that is known or can be found from longitude, latitude and height",
-            hint="give the geometry in the config, `geometry:`, or use `--method rowwise`, which needs none",
-        )
-    _, rows, columns = stack.shape
-    if rows < FEWEST_ROWS or columns < FEWEST_PIXELS:
-        raise InputError(
-            "the image is too small for the method synthesis",
-            expected=f"at least {FEWEST_ROWS} rows and {FEWEST_PIXELS} range pixels",
-            got=f"{rows} rows and {columns} range pixels",
-            hint="crop a larger box, or use `--method rowwise`",
-        )
-    if not np.isfinite(frame.azimuth_spacing):
-        raise InputError(
-            "the azimuth spacing is not known",
-            expected="metres between rows",
-            got="nothing",
-            hint="give azimuth_spacing in the config, `geometry:`, or use `--method rowwise`",
-        )
-    frame.check_range(columns)
-    data = stack.dataset
-    height = np.asarray(data["height"].values, dtype=np.float64)
-    learned: dict[tuple[Date, ...], Reference] = {}
-    layers: list[dict[str, NDArray[Any]]] = []
-    shared: Reference | None = None
-    for entry in entries:
-        flags = _flags(stack, (*entry.images, *entry.reference))
-        if not entry.reference:
-            layers.append(_zero(height, flags))
-            continue
-        if entry.reference not in learned:
-            images = [_intensity(stack, date) for date in entry.reference]
-            learned[entry.reference] = learn_reference(images, height, frame, (flags & Flag.WATER) != 0)
-            _report_reference(learned[entry.reference], entry.reference)
-        this = learned[entry.reference]
-        if shared is None or entry.reference == reference:
-            shared = this
-        epoch = read_epoch([_intensity(stack, date) for date in entry.images], this)
-        result = solve_epoch(this, epoch, seed=SEED)
-        logger.info(
-            "%s: %.1f looks a pixel and date, noise %.2f of the expected, correlation range %.0f m, "
-            "last step %.3f m",
-            f"{entry.date:%Y%m%d}",
-            epoch.pixel_looks,
-            result.solution.looks[0].noise,
-            result.correlation_range,
-            result.solution.steps[-1],
-        )
-        radar = to_radar(result, this, height, frame.reference_height)
-        layers.append(_layer(radar, result, this, height, flags))
-    return ElevationChange(_dataset(stack, reference, entries, layers, shared))
+    fault = synthesis_fault(stack.shape[1:], frame)
+    if fault is not None:
+        raise fault
+    assert frame is not None  # for the type checker: a fault
+    frame.check_range(stack.shape[2])
+    needed = sorted({date for entry in entries for date in (*entry.images, *entry.reference)})
+    image = solve_image(
+        stack.select(needed), entries, frame, tile_rows=options.tile_rows, progress=options.progress
+    )
+    for dates, found in image.scattering.items():
+        _report(dates, found)
+        if told := moved_text(found.registration, frame):
+            logger.warning("%s", told)
+    return ElevationChange(_dataset(stack, reference, entries, image, frame))
 
 
-def _intensity(stack: Stack, date: Date) -> Float:
-    """Intensity of a date; NaN where the mask forbids the measurement."""
-    one = stack.dataset.sel(date=np.datetime64(date, "ns"))
-    amplitude = np.asarray(one["amplitude"].values, dtype=np.float64)
-    if "mask" in one:
-        bad = np.uint8(Flag.NODATA | Flag.WATER | Flag.CLIPPED)
-        amplitude = np.where((np.asarray(one["mask"].values) & bad) != 0, np.nan, amplitude)
-    return amplitude**2
-
-
-def _flags(stack: Stack, dates: tuple[Date, ...]) -> NDArray[np.uint8]:
-    """Mask of an entry: the bits that any of its dates has; missing data only where all dates miss."""
-    shape = stack.shape[1:]
-    any_bits = np.zeros(shape, np.uint8)
-    if "mask" not in stack.dataset:
-        return any_bits
-    all_bits = np.full(shape, 255, np.uint8)
-    for date in dates:
-        bits = np.asarray(stack.dataset["mask"].sel(date=np.datetime64(date, "ns")).values)
-        any_bits |= bits
-        all_bits &= bits
-    nodata = np.uint8(Flag.NODATA)
-    return np.asarray((any_bits & ~nodata) | (all_bits & nodata), dtype=np.uint8)
-
-
-def _zero(height: Float, flags: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """Make an entry that is the reference itself."""
-    zero = np.zeros(height.shape)
-    flags = flags | np.where(np.isfinite(height), 0, np.uint8(Flag.NODATA)).astype(np.uint8)
-    out = np.where(withheld(flags), np.nan, zero)
-    return {
-        "elevation_change": out,
-        "elevation_change_slant": out,
-        "elevation_change_std": out,
-        "elevation": np.where(withheld(flags), np.nan, height),
-        "estimate": zero,
-        "mask": flags,
-    }
-
-
-def _layer(
-    radar: OnRadar, result: Result, reference: Reference, height: Float, flags: NDArray[np.uint8]
-) -> dict[str, NDArray[Any]]:
-    """Products and diagnostics of an entry, (azimuth, range)."""
-    mask = flags.copy()
-    mask[radar.layover] |= np.uint8(Flag.LAYOVER)
-    mask[radar.shadow] |= np.uint8(Flag.SHADOW)
-    mask[radar.unresolved] |= np.uint8(Flag.UNRESOLVED)
-    mask[~np.isfinite(height)] |= np.uint8(Flag.NODATA)
-    hide = withheld(mask)
-    scene, solution = result.scene, result.solution
-    fit = solution.looks[0]
-    rows, pixels = height.shape
-    later = reference.registration.rows
-
-    def blocks(values: Float) -> Float:
-        full = np.repeat(np.repeat(values, scene.block[0], axis=0), scene.block[1], axis=1)
-        return full[:rows, :pixels]
-
-    area = scene.block[0] * scene.block[1] * scene.ground.range_spacing
-    model = np.exp(fit.gain)[:, None] * fit.rendered.energy + result.measured.floor
-    out: dict[str, NDArray[Any]] = {
-        "elevation_change": np.where(hide, np.nan, radar.change),
-        "elevation_change_std": np.where(hide, np.nan, radar.std),
-        "elevation_change_slant": np.where(hide, np.nan, radar.slant_change),
-        "elevation": np.where(hide, np.nan, radar.elevation),
-        "estimate": radar.change,
-        "range_offset_effect": on_pixels(result.offset, scene, reference.x, later),
-        "brightness_change": on_pixels(solution.state.brightness[0], scene, reference.x, later),
-        "change_brightness_correlation": on_pixels(solution.coupling[0], scene, reference.x, later),
-        "measured_amplitude": blocks(np.sqrt(result.measured.energy / area)),
-        "modelled_amplitude": blocks(np.sqrt(model / area)),
-        "residual": blocks(fit.residual),
-        "mask": mask,
-        "row_gain": np.repeat(fit.gain, scene.block[0])[:rows],
-    }
-    return out
-
-
-def _report_reference(reference: Reference, dates: tuple[Date, ...]) -> None:
-    law = reference.law
+def _report(dates: tuple[Date, ...], found: Scattering) -> None:
     logger.info(
         "reference %s: law m = %.2f ± %.2f (the image alone: %.2f ± %.2f), reflectivity smoothed over "
         "%.1f × %.1f pixels, blocks of %d × %d pixels",
         ",".join(f"{d:%Y%m%d}" for d in dates),
-        law.exponent,
-        law.std,
-        law.regression,
-        law.regression_std,
-        *reference.kernel,
-        *reference.scene.block,
+        found.law.exponent,
+        found.law.std,
+        found.law.regression,
+        found.law.regression_std,
+        *found.kernel,
+        *found.block,
     )
 
 
+def _hidden(values: Any, mask: Any) -> Any:
+    """NaN where the mask withholds; lazy where the values are."""
+    if isinstance(values, np.ndarray):
+        return np.where(withheld(mask), np.float32(np.nan), values)
+    return da.map_blocks(_hidden, values, mask, dtype=np.float32)
+
+
 def _dataset(
-    stack: Stack,
-    reference: tuple[Date, ...],
-    entries: tuple[Entry, ...],
-    layers: list[dict[str, NDArray[Any]]],
-    shared: Reference | None,
+    stack: Stack, reference: tuple[Date, ...], entries: tuple[Entry, ...], image: Image, frame: LookFrame
 ) -> xr.Dataset:
     source = stack.dataset
     grid = ("date", "azimuth", "range")
@@ -267,14 +149,13 @@ def _dataset(
         coords={"date": np.array([entry.date for entry in entries], dtype="datetime64[ns]")}
         | {name: source[name] for name in ("azimuth", "range") if name in source.coords}
     )
-    names: dict[str, tuple[int, ...]] = {}
-    for layer in layers:
-        names |= {name: values.shape for name, values in layer.items()}
-    for name, shape in names.items():
-        kind = np.uint8 if name == "mask" else np.float32
-        missing = np.zeros(shape, kind) if name == "mask" else np.full(shape, np.nan, kind)
-        stacked = np.stack([layer.get(name, missing).astype(kind) for layer in layers])
-        data[name] = (grid if len(shape) == 2 else grid[:2], stacked)
+    mask = image.canvas.array("mask")
+    images = {name: image.canvas.array(name) for name in FIELDS}
+    data["elevation_change"] = (grid, _hidden(images["estimate"], mask))
+    for name, values in images.items():
+        data[name] = (grid, _hidden(values, mask) if name in WITHHELD else values)
+    data["mask"] = (grid, mask)
+    data["row_gain"] = (grid[:2], image.row_gain.astype(np.float32))
     texts = [",".join(f"{date:%Y%m%d}" for date in entry.images) for entry in entries]
     data["averaged_dates"] = ("date", np.array(texts))
     for name in ("height", "longitude", "latitude", "incidence_angle"):
@@ -286,8 +167,10 @@ def _dataset(
     data.attrs["method"] = "synthesis"
     data.attrs["reference_dates"] = ",".join(f"{date:%Y%m%d}" for date in reference)
     data.attrs["stable_area"] = "all ground, as far as its learned envelope is small"
-    if shared is not None:
-        data.attrs["law_exponent"] = shared.law.exponent
-        data.attrs["law_exponent_std"] = shared.law.std
-        data.attrs["azimuth_spacing"] = shared.scene.ground.azimuth_spacing
+    learned = image.scattering.get(reference) or next(iter(image.scattering.values()), None)
+    if learned is not None:
+        data.attrs["law_exponent"] = learned.law.exponent
+        data.attrs["law_exponent_std"] = learned.law.std
+        data.attrs["azimuth_spacing"] = frame.azimuth_spacing
+        data.attrs.update(registration_attributes(learned.registration, frame))
     return data

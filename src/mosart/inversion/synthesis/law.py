@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,7 +142,39 @@ def estimate_law(image: Float, ground: Ground, block: tuple[int, int] = (4, 8)) 
     if best is None:
         return Law(PRIOR_MEAN, PRIOR_STD, float("nan"), float("inf"), 0.0)
     _, smoothing, m, std = best
-    told = std if smoothing <= NOISY_DEM else 6 * PRIOR_STD
+    return _with_prior(m, std, smoothing * pixel, pixel)
+
+
+def _with_prior(regression: float, std: float, smoothing: float, pixel: float) -> Law:
+    """Law from what the image says and the prior; the prior alone where the DEM is too noisy."""
+    told = std if smoothing <= NOISY_DEM * pixel else 6 * PRIOR_STD
     precision = 1 / told**2 + 1 / PRIOR_STD**2
-    mean = (m / told**2 + PRIOR_MEAN / PRIOR_STD**2) / precision
-    return Law(float(np.clip(mean, LEAST, MOST)), float(precision**-0.5), m, std, smoothing * pixel)
+    mean = (regression / told**2 + PRIOR_MEAN / PRIOR_STD**2) / precision
+    return Law(float(np.clip(mean, LEAST, MOST)), float(precision**-0.5), regression, std, smoothing)
+
+
+def pool_laws(laws: Sequence[Law], pixel: float) -> Law:
+    """One law for all parts of an image.
+
+    Parameters
+    ----------
+    laws : sequence of Law
+        Of the parts.
+    pixel : float
+        A range pixel on the ground, metres.
+
+    Returns
+    -------
+    Law
+        Mean by the standard errors, which are widened where the parts differ by more; the DEM's smoothing
+        is the median.
+    """
+    told = [law for law in laws if np.isfinite(law.regression) and np.isfinite(law.regression_std)]
+    if not told:
+        return Law(PRIOR_MEAN, PRIOR_STD, float("nan"), float("inf"), 0.0)
+    value = np.array([law.regression for law in told])
+    weight = np.array([law.regression_std for law in told]) ** -2.0
+    mean = float((weight * value).sum() / weight.sum())
+    excess = float((weight * (value - mean) ** 2).sum()) / max(len(told) - 1, 1)
+    std = float(np.sqrt(max(1.0, excess) / weight.sum()))
+    return _with_prior(mean, std, float(np.median([law.dem_smoothing for law in told])), pixel)

@@ -15,12 +15,15 @@ from .render import block_sums
 Float = NDArray[np.float64]
 
 #: Bounds of the envelope of the change, and what a place without evidence shrinks to: in heights that
-#: move ground by a range pixel.
-CHANGE_FLOOR, CHANGE_CEILING, CHANGE_LEAST = 0.02, 150.0, 0.01
+#: move ground by a range pixel. A tenth of a pixel is what coregistration leaves: no ground is known to
+#: hold better.
+CHANGE_FLOOR, CHANGE_CEILING, CHANGE_LEAST = 0.1, 150.0, 0.05
 #: The same of the brightness, natural logarithm.
 BRIGHT_FLOOR, BRIGHT_CEILING, BRIGHT_LEAST = 0.003, 2.0, 0.001
-#: Least uniform envelope of the change (range pixels' heights), and bounds of the brightness's.
-UNIFORM_LEAST, UNIFORM_BRIGHT = 0.3, (0.02, 0.3)
+#: Least envelope of the change while it is uniform or blocks are merged (range pixels' heights), and
+#: bounds of the brightness's while it is uniform. Merged blocks hardly see what moves texture by a
+#: pixel, and an envelope that has closed over a change opens too slowly to find it.
+UNIFORM_LEAST, UNIFORM_BRIGHT = 1.0, (0.02, 0.3)
 #: Bounds of the rescaling of the noise: the looks are measured, so that less noise than they say is
 #: overfitting, and much more is a model that fails.
 LEAST_NOISE, MOST_NOISE = 0.7, 10.0
@@ -30,7 +33,7 @@ FEWEST_BLOCKS = 20
 
 
 def envelopes(
-    problem: Problem, state: State, samples: Float, white: Float, *, uniform: bool
+    problem: Problem, state: State, samples: Float, white: Float, *, uniform: bool, coarse: bool
 ) -> tuple[Float, Float]:
     """Next envelopes of change and brightness.
 
@@ -44,6 +47,9 @@ def envelopes(
         Draws from the zero-mean posterior, and the prior's white noise of each.
     uniform : bool
         One number for all places.
+    coarse : bool
+        Whether blocks were merged: they tell little of a small change, and an envelope that has closed
+        opens only slowly.
 
     Returns
     -------
@@ -53,7 +59,7 @@ def envelopes(
         Natural logarithm.
     """
     u, n = problem.unit, state.change.size
-    least = UNIFORM_LEAST * u if uniform else CHANGE_FLOOR * u
+    least = (UNIFORM_LEAST if uniform or coarse else CHANGE_FLOOR) * u
     bounds = [{"floor": least, "ceiling": CHANGE_CEILING * u, "least": CHANGE_LEAST * u}]
     low, high = UNIFORM_BRIGHT if uniform else (BRIGHT_FLOOR, BRIGHT_CEILING)
     bounds += [{"floor": low, "ceiling": high, "least": BRIGHT_LEAST}] * len(state.brightness)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -110,6 +110,33 @@ class Problem:
             tuple(np.zeros(look.scene.blocks[0]) for look in self.looks),
         )
 
+    def coarsened(self, by: tuple[int, int]) -> tuple[Problem, sp.csr_array]:
+        """Tell the same fields on fewer nodes.
+
+        Parameters
+        ----------
+        by : tuple of int
+            Spacings of the nodes that become one, in y and x.
+
+        Returns
+        -------
+        problem : Problem
+            On the coarse nodes; it draws from the same random numbers.
+        interpolation : scipy.sparse.csr_array
+            Linear, (nodes, coarse nodes).
+        """
+        axes = [_linear(n, step) for n, step in zip(self.field.shape, by, strict=True)]
+        onto = sp.csr_array(sp.kron(axes[0], axes[1]))
+        shape = (axes[0].shape[1], axes[1].shape[1])
+        spacing = (by[0] * self.field.spacing[0], by[1] * self.field.spacing[1])
+        looks = [
+            replace(look, interpolation=onto if look.interpolation is None else look.interpolation @ onto)
+            for look in self.looks
+        ]
+        coarse = Problem(looks, Matern(shape, spacing, self.field.range), solver=self.solver)
+        coarse.rng = self.rng
+        return coarse, onto
+
     def merging(self, by: tuple[int, int]) -> list[sp.csr_array | None]:
         """Matrices that merge blocks, one a look."""
         return [merging(look.scene.blocks, by) for look in self.looks]
@@ -162,6 +189,50 @@ class Problem:
             used = np.isfinite(variances[k])
             total += huber(residual[used] / np.sqrt(variances[k][used]))
         return total
+
+
+def _linear(nodes: int, step: int) -> sp.csr_array:
+    """Interpolate linearly from every `step`-th node, the last one at or beyond the end."""
+    at = np.arange(nodes) / step
+    number = int(np.ceil(at[-1])) + 1
+    left = np.minimum(at.astype(int), max(number - 2, 0))
+    share = at - left
+    rows = np.arange(nodes)
+    right = np.minimum(left + 1, number - 1)
+    return sp.csr_array(
+        (np.concatenate([1 - share, share]), (np.tile(rows, 2), np.concatenate([left, right]))),
+        shape=(nodes, number),
+    )
+
+
+def carried(state: State, matrix: sp.csr_array, shape: tuple[int, int]) -> State:
+    """Carry a state to other nodes.
+
+    Parameters
+    ----------
+    state : State
+        On some nodes.
+    matrix : scipy.sparse.csr_array
+        (new nodes, nodes), rows that add up to one.
+    shape : tuple of int
+        Of the new nodes.
+
+    Returns
+    -------
+    State
+        On the new nodes.
+    """
+
+    def carry(field: Float) -> Float:
+        return np.asarray(matrix @ field.ravel()).reshape(shape)
+
+    return replace(
+        state,
+        change=carry(state.change),
+        brightness=np.array([carry(b) for b in state.brightness]),
+        envelope=carry(state.envelope),
+        brightness_envelope=np.array([carry(b) for b in state.brightness_envelope]),
+    )
 
 
 def huber(standard: Float) -> float:

@@ -64,7 +64,7 @@ class Reference:
     search_texture : ndarray (azimuth, facet) float32
         The same without the shading.
     unlit : ndarray (azimuth, facet) bool
-        Ground that the reference does not light.
+        Ground that the reference does not light, or that is not known to be ground.
     x : ndarray (azimuth, range)
         Ground range of every pixel, metres; NaN where its height is.
     sums : ndarray (block row, block)
@@ -118,6 +118,11 @@ class Reference:
         along = seen.range_std * g.range_spacing / sine if seen.believed else 0.0
         rows = seen.row_std * g.azimuth_spacing if seen.rows_believed else 0.0
         return rows, float(np.hypot(heights * cosine / sine, along))
+
+    @property
+    def scattering(self) -> Scattering:
+        """What a larger image would take over."""
+        return Scattering(self.law, self.kernel, self.floor, self.registration)
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -274,6 +279,14 @@ class Scattering:
     floor: float
     registration: Registration
 
+    @property
+    def block(self) -> tuple[int, int]:
+        """Rows and pixels of a block of comparison."""
+        return (
+            int(np.clip(round(BLOCK_SIGMAS * self.kernel[0]), 2, LARGEST_BLOCK[0])),
+            int(np.clip(round(BLOCK_SIGMAS * self.kernel[1]), 2, LARGEST_BLOCK[1])),
+        )
+
 
 def learn_reference(
     images: Sequence[Float],
@@ -326,13 +339,9 @@ def learn_reference(
     if scattering is None:
         floor = noise_floor(mean, unit)
         kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
-    else:
-        floor, kernel = scattering.floor, scattering.kernel
+        scattering = Scattering(law, kernel, floor, registration)
+    floor, kernel, block = scattering.floor, scattering.kernel, scattering.block
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
-    block = (
-        int(np.clip(round(BLOCK_SIGMAS * kernel[0]), 2, LARGEST_BLOCK[0])),
-        int(np.clip(round(BLOCK_SIGMAS * kernel[1]), 2, LARGEST_BLOCK[1])),
-    )
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
         ground = registration.move(ground_from_radar(height, frame, knot_pixels=nodes)[0])
@@ -356,7 +365,7 @@ def learn_reference(
         search,
         (on_search * reshape).astype(np.float32),
         on_search,
-        onto_facets(unlit.astype(np.float64), search) > 0.5,
+        (onto_facets(unlit.astype(np.float64), search) > 0.5) | (_doubt(search, mean, water) > 0.5),
         x,
         full_sums(mean, READING_BLOCK)[0],
         law,

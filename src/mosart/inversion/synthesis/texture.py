@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter, label
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter, label
 
 from .laying import lay
 from .matching import Matching, by_node
@@ -22,17 +22,21 @@ NEW_SLOPE = 0.2
 #: of larger ones the change found has explained more.
 CELL_SIGMAS = (4.0, 2.7)
 #: Windows to choose from, Gaussian σ in nodes: the first in which the two hypotheses lie `APART` standard
-#: deviations apart on kept ground, or the last.
-WINDOWS = (2.5, 3.5, 5.0, 7.0)
-APART = 6.0
+#: deviations apart on kept ground, or the one in which they lie farthest apart: where slopes differ from
+#: place to place (relief stretches texture) a wider window tells no more.
+WINDOWS = (2.5, 3.5, 5.0)
+APART = 5.0
 #: Separation (standard deviations) below which a window tells nothing: one in eleven would be wrong.
 LEAST_APART = 2.7
 #: Log ratios and log reflectivities beyond this (natural logarithm) are clipped.
 MOST_LOG = 2.0
 #: Stabiliser of the logarithm, share of the median intensity.
 DARK = 0.006
-#: Longest slant interval of a facet that counts in full, pixels: a stretched one has no more speckle to tell.
-MOST_PIXELS = 1.5
+#: Longest slant interval of a facet that counts in full, pixels: a stretched one has no more speckle to tell;
+#: and the shortest that counts: facets that share a pixel share what the image shows there, kept or new.
+MOST_PIXELS, LEAST_PIXELS = 1.5, 0.5
+#: Facets beside layover, shadow and unknown ground that do not count: their pixels show some of it.
+BESIDE_FOLD = 2
 #: Kept rock has the steepest slopes of a scene: its slope is the median of what is above half way to new
 #: rock's, beginning from this quantile.
 STEEPEST, CALIBRATIONS = 0.9, 6
@@ -41,7 +45,7 @@ FEWEST_KEPT = 30
 #: Share of kept ground on which the test must tell for its silence elsewhere to mean something.
 WORKS = 0.7
 #: Evidence (nats) that a patch of new rock must reach somewhere to be believed: where kept rock gives
-#: 18 ± 6 (`APART`), chance does so in one window of ten thousand.
+#: 12 ± 5 (`APART`), chance does so in one window of four thousand.
 SURE = -5.0
 #: Share of new rock in a window from which a place counts as beside it: one σ from a straight edge.
 BESIDE = 0.16
@@ -123,7 +127,8 @@ def cell_sums(matching: Matching, change: Float, cell: tuple[int, int]) -> Sums:
     repeated where the slope has changed.
     """
     laid = lay(matching, change)
-    weight = by_node(matching, np.where(laid.good, np.minimum(laid.pixels, MOST_PIXELS), 0.0))
+    good = binary_erosion(laid.good, np.ones((1, 2 * BESIDE_FOLD + 1), bool)) & (laid.pixels > LEAST_PIXELS)
+    weight = by_node(matching, np.where(good, np.minimum(laid.pixels, MOST_PIXELS), 0.0))
     dark = DARK * float(np.median(matching.intensity))
     new = np.log(
         (np.maximum(laid.energy, 0) + dark * np.abs(laid.pixels) + 1e-12) / np.maximum(laid.width, 1e-3)
@@ -209,10 +214,12 @@ def regress_texture(
     lit = sums.number > 0.5 * usual
     sharp = found = _window(sums, windows[0], lit, cell)
     window = windows[0]
-    for window in windows:
-        found = _window(sums, window, lit, cell)
+    for wider in windows[1:]:
         if found.apart >= APART:
             break
+        other = _window(sums, wider, lit, cell)
+        if other.apart > found.apart:
+            found, window = other, wider
     untold = found.each < LEAST_APART
     works = bool(found.kept.any() and float(untold[found.kept].mean()) < 1 - WORKS)
     return Texture(found.slope, found.evidence, untold, works, window, sharp.evidence)
@@ -239,8 +246,8 @@ def _window(sums: Sums, window: float, lit: Bool, cell: tuple[int, int]) -> _Win
 
     xx, xy = mean(sums.xx), mean(sums.xy)
     lit = lit & (xx > 0)
+    nothing = np.zeros(xx.shape)
     if lit.sum() < FEWEST_KEPT:
-        nothing = np.zeros(xx.shape)
         return _Window(nothing, nothing, nothing, 0.0, lit)
     ratio = xy / np.maximum(xx, 1e-12)
     slope, kept = max(float(np.quantile(ratio[lit], STEEPEST)), 1e-3), lit
@@ -249,6 +256,8 @@ def _window(sums: Sums, window: float, lit: Bool, cell: tuple[int, int]) -> _Win
         if kept.sum() < FEWEST_KEPT:
             break
         slope = max(float(np.median(ratio[kept])), 1e-3)
+    if not kept.any():  # no node repeats the texture: there is none to compare with
+        return _Window(nothing, nothing, nothing, 0.0, kept)
     # speckle from cell to cell, and what the errors of neighbours share
     s2 = cell[0] * cell[1] * float(((sums.xy - slope * sums.xx)[lit] ** 2).sum() / sums.xx[lit].sum())
     rest = (xy - slope * xx)[kept] / np.sqrt(xx[kept] / area)

@@ -1,0 +1,125 @@
+"""Where the answers of tiles come together: in memory, or in files where they are too large for it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from .tiles import Box
+
+#: Bytes up to which all is kept in memory.
+KEPT_BYTES = 256_000_000
+#: Bytes of a block in which a file is read.
+BLOCK_BYTES = 16_000_000
+#: Weight from which a tile's flags count: at any pixel that of one tile at least is as large.
+FLAG_WEIGHT = 0.25
+
+
+class _Folder:
+    """A temporary folder that goes with the last array in it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="mosart-tiles-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+class _File:
+    """An array in a file, of which no more than what is asked for is in memory."""
+
+    def __init__(self, folder: _Folder, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.folder, self.path, self.shape, self.dtype = folder, folder.path / name, shape, dtype
+        self.ndim = len(shape)
+        with self.path.open("wb") as file:
+            file.truncate(int(np.prod(shape)) * dtype.itemsize)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return np.array(np.memmap(self.path, self.dtype, "r", shape=self.shape)[key])
+
+    def __setitem__(self, key: Any, values: Any) -> None:
+        mapped = np.memmap(self.path, self.dtype, "r+", shape=self.shape)
+        mapped[key] = values
+        mapped.flush()
+
+
+class Canvas:
+    """Images of a result, (entry, azimuth, range), that tiles are added to.
+
+    Parameters
+    ----------
+    fields : sequence of str
+        Names of the float32 images.
+    shape : tuple of int
+        Entries, rows, pixels.
+    """
+
+    def __init__(self, fields: Sequence[str], shape: tuple[int, int, int]) -> None:
+        self.fields, self.shape = tuple(fields), shape
+        kinds = dict.fromkeys(self.fields, np.dtype(np.float32)) | {"mask": np.dtype(np.uint8)}
+        size = sum(kind.itemsize for kind in kinds.values()) * int(np.prod(shape))
+        self._arrays: dict[str, Any]
+        if size <= KEPT_BYTES:
+            self._arrays = {name: np.zeros(shape, kind) for name, kind in kinds.items()}
+        else:
+            folder = _Folder()
+            self._arrays = {name: _File(folder, name, shape, kind) for name, kind in kinds.items()}
+
+    def add(self, entry: int, box: Box, images: Mapping[str, NDArray[Any]]) -> None:
+        """Add the answer of one of the tiles whose weights add up to one.
+
+        Parameters
+        ----------
+        entry : int
+            Which.
+        box : Box
+            The tile.
+        images : mapping of str to ndarray (azimuth, range)
+            All fields, and the mask.
+        """
+        key = (entry, *box.slices)
+        weight = box.weight.astype(np.float32)
+        for name in self.fields:
+            share = np.where(weight > 0, weight * images[name], 0)
+            self._arrays[name][key] = (self._arrays[name][key] + share).astype(np.float32)
+        flags = np.where(weight >= FLAG_WEIGHT, images["mask"], 0).astype(np.uint8)
+        self._arrays["mask"][key] = self._arrays["mask"][key] | flags
+
+    def lay(self, entry: int, box: Box, images: Mapping[str, NDArray[Any]]) -> None:
+        """Lay the answer of a box over what there is, as far as its weight goes.
+
+        Parameters
+        ----------
+        entry : int
+            Which.
+        box : Box
+            Where.
+        images : mapping of str to ndarray (azimuth, range)
+            All fields, and the mask.
+        """
+        key = (entry, *box.slices)
+        weight = box.weight.astype(np.float32)
+        for name in self.fields:
+            there = self._arrays[name][key]
+            mixed = weight * images[name] + (1 - weight) * there
+            new = np.where(weight >= 1, images[name], np.where(weight > 0, mixed, there))
+            self._arrays[name][key] = new.astype(np.float32)
+        self._arrays["mask"][key] = np.where(weight >= 0.5, images["mask"], self._arrays["mask"][key])
+
+    def read(self, name: str, entry: int, rows: slice) -> NDArray[Any]:
+        """Read some rows of an image."""
+        return np.asarray(self._arrays[name][(entry, rows, slice(None))])
+
+    def array(self, name: str) -> Any:
+        """Whole array (entry, azimuth, range): in memory, or lazy where it is in a file."""
+        stored = self._arrays[name]
+        if isinstance(stored, np.ndarray):
+            return stored
+        rows = max(1, BLOCK_BYTES // (4 * self.shape[2]))
+        return da.from_array(stored, chunks=(1, min(rows, self.shape[1]), self.shape[2]), name=False)
