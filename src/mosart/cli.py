@@ -17,6 +17,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -421,7 +422,8 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 (the command line's own output)
+    with suppress(OSError):  # a full disk that the error stream goes to as well
+        print(text, file=sys.stderr)  # noqa: T201 (the command line's own output)
 
 
 #: Options that take a box or a point: their numbers may begin with a minus, and may stand apart.

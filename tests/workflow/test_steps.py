@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from mosart.simulate import collapse
 from mosart.workflow.config import Config, Grid
 from mosart.workflow.folder import MANIFEST
 from mosart.workflow.run import run
+from mosart.workflow.steps import write_json
 
 Same = Callable[[Path, Path], None]
 
@@ -165,3 +170,14 @@ def test_what_a_step_warned_of_is_said_again_where_it_is_reused(tmp_path: Path) 
     assert steps(tmp_path / "out")[0] == {}
     assert any("less than" in text for text in said[0])
     assert set(said[0]) == set(said[1])
+
+
+def test_what_a_killed_process_left_beside_a_note_goes_with_the_next_note(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    others = {f"notes.json.{os.getppid()}", "notes.json.old"}
+    for name in {f"notes.json.{ended.pid}", *others}:
+        (tmp_path / name).write_text("{")
+    write_json(tmp_path / "notes.json", {"a": 1})
+    assert json.loads((tmp_path / "notes.json").read_text()) == {"a": 1}
+    assert {p.name for p in tmp_path.iterdir()} == {"notes.json", *others}

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,20 @@ from .memory import give_back
 Advance = Callable[[int, int], None]
 
 _LABELS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "error: "}
+
+
+class LogFile(logging.FileHandler):
+    """Messages in a file; what a full disk does not take is lost without a word: the run itself says it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name there)
+        """Pass over failed writes; all else is a bug and told as such."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, whatever the disk still takes."""
+        with suppress(OSError):
+            super().close()
 
 
 class TerminalHandler(logging.Handler):
@@ -96,7 +110,7 @@ def recorded(talk: Talk, path: Path | None = None) -> Iterator[None]:
     logger = logging.getLogger("mosart")
     handlers: list[logging.Handler] = [] if talk.console.quiet else [TerminalHandler(talk.console)]
     if path is not None:
-        file = logging.FileHandler(path, encoding="utf-8")
+        file = LogFile(path, encoding="utf-8")
         formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
         formatter.converter = time.gmtime
         file.setFormatter(formatter)

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from mosart.io.digest import digest_data, digest_file
 
 logger = logging.getLogger(__name__)
@@ -273,7 +275,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a small JSON file, whole or not at all.
+    """Write a small JSON file, whole or not at all; leftovers of processes that were killed here go.
 
     Parameters
     ----------
@@ -282,6 +284,10 @@ def write_json(path: Path, content: object) -> None:
     content : object
         What JSON can hold.
     """
+    for leftover in path.parent.glob(f"{path.name}.*"):
+        process = leftover.suffix[1:]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            leftover.unlink(missing_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
