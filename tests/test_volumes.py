@@ -23,7 +23,7 @@ def around(changed: np.ndarray) -> str:
 
 def invert(simulation: Simulation, weights: str, changed: np.ndarray) -> ElevationChange:
     known = {"stable": ~changed} if weights == "stable" else {}
-    return mosart.invert(simulation.stack, frame=simulation.frame, weights=weights, **known)
+    return mosart.invert(simulation.stack, "rowwise-intensity", frame=simulation.frame, weights=weights, **known)
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_the_kept_share_is_that_of_a_simulation_without_noise(look: str, radius:
         radiometry=NOISELESS,
     )  # fmt: skip
     stack = flag_visibility(simulation.stack, simulation.frame)
-    result = mosart.invert(stack, frame=simulation.frame, despeckle="none")
+    result = mosart.invert(stack, "rowwise-intensity", frame=simulation.frame, despeckle="none")
     truth = simulation.truth["elevation_change"].values[-1]
     areas = read_areas(around(truth > 3.0))
     row = result.volume(areas).iloc[-1]

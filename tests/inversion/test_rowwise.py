@@ -27,6 +27,10 @@ from mosart.stack import Stack
 BEFORE, AFTER = dt.date(2020, 1, 1), dt.date(2020, 2, 1)
 
 
+def invert_rows(stack: Stack, method: str = "rowwise-intensity", **options: Any) -> ElevationChange:
+    return mosart.invert(stack, method, **options)
+
+
 def relative(change: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
     """Error in parts of the change, rms."""
     assert np.isfinite(change[where]).all()
@@ -56,7 +60,7 @@ def test_the_right_place(look: str, heading: float) -> None:
     changed = (truth > 0.2) & ~hidden
 
     def invert(weights: Any) -> Any:
-        return mosart.invert(stack, frame=simulation.frame, despeckle="none", weights=weights).dataset
+        return invert_rows(stack, frame=simulation.frame, despeckle="none", weights=weights).dataset
 
     known = invert(np.where(truth > 0.02, 0.0, 1.0))
     assert relative(known["elevation_change"].values[1], truth, changed) < 0.03
@@ -79,7 +83,7 @@ def test_the_right_place(look: str, heading: float) -> None:
 def test_displacement_of_a_plateau(scene: Callable[..., Any]) -> None:
     made = scene(rise=12.0)
     changed = made.truth > 0.1
-    result = mosart.invert(
+    result = invert_rows(
         made.stack, frame=made.frame, despeckle="none", weights=np.tile(1.0 * ~changed, (12, 1))
     ).dataset
     ground = result["elevation_change"].values[1, 0]
@@ -101,14 +105,14 @@ def test_unit_weights_bend_the_fit(scene: Callable[..., Any]) -> None:
     for method in METHODS:
         if not method.startswith("rowwise"):
             continue
-        unit = mosart.invert(made.stack, method, frame=made.frame, despeckle="none").dataset
+        unit = invert_rows(made.stack, method, frame=made.frame, despeckle="none").dataset
         assert 0.6 < relative(unit["elevation_change"].values[1], truth, changed) < 1.1
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
 def test_robust_weights_leave_out_what_changed(scene: Callable[..., Any], share: float) -> None:
     made = scene(columns=int(190 / share))
-    result = mosart.invert(made.stack, frame=made.frame, despeckle="none", weights="robust").dataset
+    result = invert_rows(made.stack, frame=made.frame, despeckle="none", weights="robust").dataset
     changed = np.tile(made.truth > 0.2, (12, 1))
     assert relative(result["elevation_change"].values[1], np.tile(made.truth, (12, 1)), changed) < 0.10
     weights = result["weights"].values
@@ -121,7 +125,7 @@ def test_stable_weights(scene: Callable[..., Any], caplog: pytest.LogCaptureFixt
     stable = np.tile(made.truth < 0.01, (12, 1))
     stable[3] = False
     with caplog.at_level("WARNING", logger="mosart"):
-        result = mosart.invert(
+        result = invert_rows(
             made.stack,
             frame=made.frame,
             despeckle="none",
@@ -139,12 +143,12 @@ def test_stable_weights(scene: Callable[..., Any], caplog: pytest.LogCaptureFixt
     assert result["elevation_change_std"].values[1] < 0.02
     np.testing.assert_array_equal(result["stable"].values, stable)
     with pytest.raises(InputError, match="stable"):
-        mosart.invert(made.stack, frame=made.frame, weights="stable")
+        invert_rows(made.stack, frame=made.frame, weights="stable")
 
 
 def test_rowwise_is_the_original_row_fit(scene: Callable[..., Any]) -> None:
     made = scene()
-    result = mosart.invert(made.stack, "rowwise", frame=made.frame, despeckle="none").dataset
+    result = invert_rows(made.stack, "rowwise", frame=made.frame, despeckle="none").dataset
     data = made.stack.dataset
     surfaces = [
         lsquares.getabc_reg(image, data["height"].values, data["height"].values)[0]
@@ -161,7 +165,7 @@ def test_gap_stays_in_its_row_and_does_not_grow(scene: Callable[..., Any]) -> No
     weights = np.tile(1.0 * (made.truth < 0.01), (12, 1))
 
     def invert(stack: Stack) -> Any:
-        return mosart.invert(stack, frame=made.frame, despeckle="none", weights=weights).dataset
+        return invert_rows(stack, frame=made.frame, despeckle="none", weights=weights).dataset
 
     whole = invert(made.stack)
     data = made.stack.dataset.copy(deep=True)
@@ -188,7 +192,7 @@ def test_products_are_nan_where_a_bit_is_set(scene: Callable[..., Any], flag: Fl
     made = scene()
     data = made.stack.dataset.copy(deep=True)
     data["mask"][1, 2:4, 380:390] = int(flag)
-    result = mosart.invert(Stack(data), frame=made.frame, despeckle="none", weights="robust").dataset
+    result = invert_rows(Stack(data), frame=made.frame, despeckle="none", weights="robust").dataset
     mask = result["mask"].values
     assert (mask[1, 2:4, 380:390] & flag).all()
     for name in ("elevation_change", "elevation_change_slant"):
@@ -211,8 +215,8 @@ def test_water_counts_as_flat_ground(scene: Callable[..., Any], stack_of: Callab
     dark[..., 440:] = 0.1 * flat
     mask = np.zeros(dark.shape, np.uint8)
     mask[..., 440:] = Flag.WATER
-    dry = mosart.invert(stack_of(amplitude, height), "rowwise", frame=made.frame, despeckle="none").dataset
-    wet = mosart.invert(stack_of(dark, height, mask), "rowwise", frame=made.frame, despeckle="none").dataset
+    dry = invert_rows(stack_of(amplitude, height), "rowwise", frame=made.frame, despeckle="none").dataset
+    wet = invert_rows(stack_of(dark, height, mask), "rowwise", frame=made.frame, despeckle="none").dataset
     np.testing.assert_allclose(wet["elevation"].values, dry["elevation"].values, atol=1e-3)
     assert np.isnan(wet["elevation_change"].values[..., 440:]).all()
 
@@ -220,7 +224,7 @@ def test_water_counts_as_flat_ground(scene: Callable[..., Any], stack_of: Callab
 def test_entries_and_references(scene: Callable[..., Any]) -> None:
     made = scene(rows=3, gains=(60.0, 62.0, 58.0, 61.0))
     invert = {"frame": made.frame, "despeckle": "none"}
-    zero = mosart.invert(made.stack, **invert)
+    zero = invert_rows(made.stack, **invert)
     assert isinstance(zero, ElevationChange)
     assert zero.reference_dates == (dt.date(2020, 1, 1),)  # the earliest
     assert zero.dates == made.stack.dates
@@ -228,14 +232,14 @@ def test_entries_and_references(scene: Callable[..., Any]) -> None:
     assert zero.dataset["elevation_change_std"].values[0] == 0.0
 
     # One of several reference dates is compared with the mean of the others.
-    several = mosart.invert(made.stack, reference=["20200101", "20200201", "20200301"], **invert).dataset
-    others = mosart.invert(made.stack, reference=["20200101", "20200301"], **invert).dataset
+    several = invert_rows(made.stack, reference=["20200101", "20200201", "20200301"], **invert).dataset
+    others = invert_rows(made.stack, reference=["20200101", "20200301"], **invert).dataset
     np.testing.assert_array_equal(
         several["elevation_change"].sel(date="2020-02-01").values,
         others["elevation_change"].sel(date="2020-02-01").values,
     )
     # An epoch is the mean of intensities, dated by its last date.
-    epochs = mosart.invert(
+    epochs = invert_rows(
         made.stack, reference="20200101", epochs=[["20200401", "20200201"], ["20200301"]], **invert
     ).dataset
     assert list(epochs["averaged_dates"].values) == ["20200301", "20200201,20200401"]
@@ -243,12 +247,12 @@ def test_entries_and_references(scene: Callable[..., Any]) -> None:
     data = made.stack.dataset.isel(date=[0, 3]).copy(deep=True)
     images = made.stack.dataset["amplitude"].values.astype(float)
     data["amplitude"][1] = np.sqrt((images[1] ** 2 + images[3] ** 2) / 2)
-    mean = mosart.invert(Stack(data), **invert).dataset
+    mean = invert_rows(Stack(data), **invert).dataset
     np.testing.assert_allclose(
         epochs["elevation_change"].values[1], mean["elevation_change"].values[1], atol=1e-3
     )
     # One more date does not move the others.
-    fewer = mosart.invert(made.stack.select(made.stack.dates[:3]), **invert).dataset
+    fewer = invert_rows(made.stack.select(made.stack.dates[:3]), **invert).dataset
     np.testing.assert_array_equal(
         fewer["elevation_change"].values, zero.dataset["elevation_change"].values[:3]
     )
@@ -275,16 +279,16 @@ def test_entries_and_references(scene: Callable[..., Any]) -> None:
 def test_what_cannot_be_is_refused(scene: Callable[..., Any], options: dict[str, Any], match: str) -> None:
     made = scene()
     with pytest.raises(InputError, match=match):
-        mosart.invert(made.stack, frame=made.frame, **options)
+        invert_rows(made.stack, frame=made.frame, **options)
 
 
 def test_without_geometry_only_slant(scene: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
     made = scene()
     with caplog.at_level("WARNING", logger="mosart"):
-        result = mosart.invert(made.stack, despeckle="none").dataset
+        result = invert_rows(made.stack, despeckle="none").dataset
     assert "slant" in caplog.text
     assert "elevation_change" not in result
-    known = mosart.invert(made.stack, frame=made.frame, despeckle="none").dataset
+    known = invert_rows(made.stack, frame=made.frame, despeckle="none").dataset
     np.testing.assert_array_equal(
         result["elevation_change_slant"].values, known["elevation_change_slant"].values
     )
@@ -293,11 +297,11 @@ def test_without_geometry_only_slant(scene: Callable[..., Any], caplog: pytest.L
 def test_one_row_and_one_date(scene: Callable[..., Any]) -> None:
     made = scene(rows=1)
     stable = (made.truth < 0.01)[None]
-    row = mosart.invert(
+    row = invert_rows(
         made.stack, frame=made.frame, despeckle="nlm", weights="stable", stable=stable
     ).dataset
     assert row["elevation_change"].shape == (2, 1, 500)
-    one = mosart.invert(made.stack.select([BEFORE]), frame=made.frame).dataset
+    one = invert_rows(made.stack.select([BEFORE]), frame=made.frame).dataset
     assert one["elevation_change"].shape == (1, 1, 500)
     assert (one["elevation_change"].values == 0.0).all()
 
@@ -311,7 +315,7 @@ def test_tiles_equal_the_whole(method: str, weights: str) -> None:
     stack = Stack(data)
 
     def invert(rows: int) -> Any:
-        return mosart.invert(
+        return invert_rows(
             stack, method, frame=simulation.frame, despeckle="nlm", weights=weights, tile_rows=rows
         ).dataset
 
@@ -333,16 +337,16 @@ def test_an_entry_is_the_same_bit_by_bit_whatever_other_entries_there_are(
     weights = "unit" if method == "regularised" else "robust"
     everything = mosart.invert(stack, method, names[:2], weights=weights).dataset
     for k in (0, 3):
-        alone = mosart.invert(stack, method, names[:2], [[names[k]]], weights=weights, tile_rows=7).dataset
+        alone = invert_rows(stack, method, names[:2], [[names[k]]], weights=weights, tile_rows=7).dataset
         xr.testing.assert_identical(everything.isel(date=[k]).compute(), alone.compute())
 
 
 def test_large_results_stay_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     simulation = collapse(shape=(200, 150), before=2, after=1)
-    kept = mosart.invert(simulation.stack, frame=simulation.frame)
+    kept = invert_rows(simulation.stack, frame=simulation.frame)
     monkeypatch.setattr("mosart.inversion.rowwise.KEPT_BYTES", 0)
     monkeypatch.setattr("mosart.inversion.rowwise.WHOLE_PIXELS", 0)
-    lazy = mosart.invert(simulation.stack, frame=simulation.frame, tile_rows=32)
+    lazy = invert_rows(simulation.stack, frame=simulation.frame, tile_rows=32)
     assert isinstance(lazy.dataset["elevation_change"].data, da.Array)
     assert isinstance(kept.dataset["elevation_change"].data, np.ndarray)
     np.testing.assert_allclose(
@@ -356,7 +360,7 @@ def test_large_results_stay_lazy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_standard_error_of_noise(scene: Callable[..., Any]) -> None:
     # On ground that did not change the standard error is the spread of what is reported.
     simulation = collapse(shape=(120, 200), before=3, after=0)
-    result = mosart.invert(simulation.stack, frame=simulation.frame).dataset
+    result = invert_rows(simulation.stack, frame=simulation.frame).dataset
     change = result["elevation_change"].values[1:]
     found = result["elevation_change_std"].values[1:]
     for one, std in zip(change, found, strict=True):
@@ -368,7 +372,7 @@ def test_standard_error_of_noise(scene: Callable[..., Any]) -> None:
 
 def test_noise_does_not_spread_nan() -> None:
     simulation = collapse(shape=(60, 250), before=1, after=1)
-    result = mosart.invert(simulation.stack, frame=simulation.frame, despeckle="none").dataset
+    result = invert_rows(simulation.stack, frame=simulation.frame, despeckle="none").dataset
     assert np.isfinite(result["elevation_change"].values).mean() > 0.97
 
 
@@ -376,11 +380,11 @@ def test_noise_does_not_spread_nan() -> None:
 @given(gain=st.floats(1e-3, 1e4), level=st.floats(-50.0, 3000.0))
 def test_unit_of_the_amplitude_does_not_matter(scene: Callable[..., Any], gain: float, level: float) -> None:
     made = scene(rows=2, columns=200)
-    plain = mosart.invert(made.stack, frame=made.frame, despeckle="none").dataset
+    plain = invert_rows(made.stack, frame=made.frame, despeckle="none").dataset
     data = made.stack.dataset.copy(deep=True)
     data["amplitude"] = data["amplitude"] * np.float32(gain)
     data["height"] = data["height"] + level
-    scaled = mosart.invert(Stack(data), frame=made.frame, despeckle="none").dataset
+    scaled = invert_rows(Stack(data), frame=made.frame, despeckle="none").dataset
     np.testing.assert_allclose(
         scaled["elevation_change"].values, plain["elevation_change"].values, rtol=0, atol=2e-3
     )

@@ -143,7 +143,7 @@ logging.disable()
 from mosart.errors import InputError
 from mosart.io import open_stack, netcdf, zarr, flat
 stack = open_stack(sys.argv[1])
-for limit in (300, 3000):
+for limit in (300, 5000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     for writer in (netcdf.write_stack, zarr.write_stack, flat.write_flat):
         try:
@@ -169,7 +169,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(flat_file: FlatFile, tmp_path: 
     lines = done.stdout.splitlines()
     assert len(lines) == 6
     assert all("could not be written" in line for line in lines if not line.startswith("written"))
-    assert [line for line in lines if line.startswith("written")] == ["written mosart.io.zarr 3000"]
+    assert [line for line in lines if line.startswith("written")] == ["written mosart.io.zarr 5000"]
     assert names(out) == ["stack"]
 
 
