@@ -23,7 +23,9 @@ def around(changed: np.ndarray) -> str:
 
 def invert(simulation: Simulation, weights: str, changed: np.ndarray) -> ElevationChange:
     known = {"stable": ~changed} if weights == "stable" else {}
-    return mosart.invert(simulation.stack, "rowwise-intensity", frame=simulation.frame, weights=weights, **known)
+    return mosart.invert(
+        simulation.stack, "rowwise-intensity", frame=simulation.frame, weights=weights, **known
+    )
 
 
 @pytest.mark.slow
