@@ -297,9 +297,7 @@ def test_without_geometry_only_slant(scene: Callable[..., Any], caplog: pytest.L
 def test_one_row_and_one_date(scene: Callable[..., Any]) -> None:
     made = scene(rows=1)
     stable = (made.truth < 0.01)[None]
-    row = invert_rows(
-        made.stack, frame=made.frame, despeckle="nlm", weights="stable", stable=stable
-    ).dataset
+    row = invert_rows(made.stack, frame=made.frame, despeckle="nlm", weights="stable", stable=stable).dataset
     assert row["elevation_change"].shape == (2, 1, 500)
     one = invert_rows(made.stack.select([BEFORE]), frame=made.frame).dataset
     assert one["elevation_change"].shape == (1, 1, 500)
