@@ -8,15 +8,14 @@ larger ones. From the same random numbers both draw the same samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
-from scipy.linalg.blas import dtrsm
-from scipy.linalg.lapack import dpbtrf, dpbtrs
+from scipy.linalg.blas import dgemm, dtrsm
+from scipy.linalg.lapack import dpotrf
 
 from mosart.compiled import compiled
 
@@ -28,8 +27,8 @@ Int = NDArray[np.int64]
 #: Numbers in the band of the factor up to which it is made: 250 megabytes, within seconds.
 LARGEST_BAND = 3.2e7
 
-#: Right-hand sides from which they are solved together, and the band's width below which they are not.
-FEWEST_TOGETHER, NARROW = 4, 32
+#: Panels across the band's width: many work less on the band's zeros, few are faster; and the narrowest.
+PANELS, NARROWEST_PANEL = 5, 32
 
 #: Relative residual at which conjugate gradients stop, of a step and of a posterior sample: so small that
 #: both solvers take the same number of steps.
@@ -59,15 +58,32 @@ def _draw(data: int, unknowns: int, number: int, rng: np.random.Generator) -> tu
 
 
 @compiled
-def _add_products(pointer: Int, index: Int, value: Float, place: Int, band: Float) -> None:
-    """Add ``JᵀJ`` of a sparse ``J`` to the lower band of a matrix whose unknowns are reordered."""
+def _add_products(  # type: ignore[no-untyped-def]
+    pointer, index, value, place, panels,
+):  # fmt: skip
+    """Add ``JᵀJ`` of a sparse ``J`` to the panels of a matrix whose unknowns are reordered."""
+    wide = panels.shape[2]
     for r in range(len(pointer) - 1):
         for p in range(pointer[r], pointer[r + 1]):
-            i = place[index[p]]
+            j = place[index[p]]
+            k = j // wide
             for q in range(pointer[r], pointer[r + 1]):
-                j = place[index[q]]
+                i = place[index[q]]
                 if j <= i and value[p] != 0.0 and value[q] != 0.0:  # a stored zero may lie beyond the band
-                    band[i - j, j] += value[p] * value[q]
+                    panels[k, i - k * wide, j - k * wide] += value[p] * value[q]
+
+
+@compiled
+def _add_prior(  # type: ignore[no-untyped-def]
+    row, column, value, inverse, place, panels,
+):  # fmt: skip
+    """Add a prior's precision, given by its entries, times the inverse envelope on both sides."""
+    wide = panels.shape[2]
+    for q in range(len(value)):
+        i, j = place[row[q]], place[column[q]]
+        if j <= i:
+            k = j // wide
+            panels[k, i - k * wide, j - k * wide] += value[q] * inverse[row[q]] * inverse[column[q]]
 
 
 @compiled
@@ -114,30 +130,91 @@ class Ordering:
         return (self.width + 1) * len(self.place)
 
 
-def _substitute(band: Float, right: Float) -> Float:
-    """Solve ``L Lᵀ x = b`` for many right-hand sides, in place, by blocks as large as the band is wide.
+class Panels:
+    """Band of a symmetric matrix in panels: so many columns each, with all rows of the band below them.
 
-    LAPACK's own routine takes one right-hand side after the other and waits for the memory each time.
+    Parameters
+    ----------
+    size, width : int
+        Of the matrix, and of its band beside the diagonal.
+
+    Attributes
+    ----------
+    lower : ndarray (panel, row, column)
+        The lower triangle; rows count from the panel's first column. What is beyond the matrix is the
+        identity's.
+
+    Notes
+    -----
+    LAPACK's band routines work on 32 columns at a time and on one right-hand side after the other; panels of
+    a quarter of the band leave all work to products of matrices that are contiguous in memory.
     """
-    width, n = len(band) - 1, band.shape[1]
-    # column j of the band begins at the diagonal: seen with one row less it is the matrix itself
-    matrix = np.lib.stride_tricks.as_strided(
-        band, (n, n), (band.itemsize, width * band.itemsize), writeable=False
-    )
-    blocks = [slice(k, min(k + width, n)) for k in range(0, n, width)]
-    for here, below in zip_longest(blocks, blocks[1:]):
-        right[here] = dtrsm(1.0, matrix[here, here], right[here], lower=1)
-        if below is not None:
-            right[below] -= np.triu(matrix[below, here]) @ right[here]
-    for here, below in reversed(list(zip_longest(blocks, blocks[1:]))):
-        if below is not None:
-            right[here] -= np.triu(matrix[below, here]).T @ right[below]
-        right[here] = dtrsm(1.0, matrix[here, here], right[here], lower=1, trans_a=1)
-    return right
+
+    def __init__(self, size: int, width: int) -> None:
+        wide = min(max(-(-width // PANELS), NARROWEST_PANEL), max(width, 1))
+        below = -(-width // wide)
+        number = -(-size // wide)
+        self.size = size
+        self.lower = np.zeros((number, (1 + below) * wide, wide))
+        padding = np.arange(size - (number - 1) * wide, wide)
+        self.lower[-1, padding, padding] = 1.0
+
+    def factorise(self) -> None:
+        """Cholesky factor in place.
+
+        Raises
+        ------
+        scipy.linalg.LinAlgError
+            If the matrix is not positive definite, or not finite.
+        """
+        wide = self.lower.shape[2]
+        for k, panel in enumerate(self.lower):
+            _, info = dpotrf(panel[:wide].T, clean=0, overwrite_a=1)
+            if info != 0:
+                raise LinAlgError("the normal equations are not positive definite")
+            rows = self._below(k)
+            if not rows:
+                continue
+            dtrsm(1.0, panel[:wide].T, panel[wide : wide + rows].T, trans_a=1, overwrite_b=1)
+            for i in range(rows // wide):
+                rest = panel[(1 + i) * wide : wide + rows]
+                into = self.lower[k + 1 + i, : len(rest)].T
+                dgemm(-1.0, rest[:wide].T, rest.T, 1.0, into, trans_a=1, overwrite_c=1)
+
+    def _below(self, k: int) -> int:
+        """Rows below the square on the diagonal of a panel that are within the matrix."""
+        number, rows, wide = self.lower.shape
+        return min(rows - wide, (number - 1 - k) * wide)
+
+    def solve(self, right: Float) -> Float:
+        """Solve for right-hand sides (unknown, number) with the factor."""
+        number, _, wide = self.lower.shape
+        x = np.zeros((number * wide, right.shape[1]))
+        x[: self.size] = right
+        for k, panel in enumerate(self.lower):
+            here, rows = slice(k * wide, (k + 1) * wide), self._below(k)
+            dtrsm(1.0, panel[:wide].T, x[here].T, side=1, overwrite_b=1)
+            if rows:
+                below = x[here.stop : here.stop + rows]
+                dgemm(-1.0, x[here].T, panel[wide : wide + rows].T, 1.0, below.T, overwrite_c=1)
+        for k in range(number - 1, -1, -1):
+            panel, here, rows = self.lower[k], slice(k * wide, (k + 1) * wide), self._below(k)
+            if rows:
+                below = x[here.stop : here.stop + rows]
+                dgemm(
+                    -1.0, below.T, panel[wide : wide + rows].T, 1.0, x[here].T, trans_b=1, overwrite_c=1
+                )
+            dtrsm(1.0, panel[:wide].T, x[here].T, side=1, trans_a=1, overwrite_b=1)
+        return x[: self.size]
+
+    @property
+    def log_determinant(self) -> float:
+        """Of the matrix, from its factor."""
+        return float(2 * np.log(np.diagonal(self.lower, axis1=1, axis2=2)).sum())
 
 
 class Direct:
-    """Banded Cholesky factorisation (LAPACK).
+    """Banded Cholesky factorisation.
 
     Parameters
     ----------
@@ -160,35 +237,28 @@ class Direct:
         self._weighted, self._priors = weighted, list(priors)
         order = Ordering(weighted, priors) if ordering is None else ordering
         self._place = order.place
-        band = np.zeros((order.width + 1, len(order.place)), order="F")
+        self._panels = Panels(len(order.place), order.width)
         offset = 0
         for prior in priors:
-            precision = prior.field.precision
-            n = prior.envelope.size
-            place = order.place[offset : offset + n]
-            i, j = place[precision.row], place[precision.col]
-            low = i >= j
-            inverse = 1 / prior.envelope.ravel()
-            value = precision.data * inverse[precision.row] * inverse[precision.col]
-            band[(i - j)[low], j[low]] += value[low]
+            precision, n = prior.field.precision, prior.envelope.size
+            _add_prior(
+                precision.row, precision.col, precision.data, 1 / prior.envelope.ravel(),
+                order.place[offset : offset + n], self._panels.lower,
+            )  # fmt: skip
             offset += n
         _add_products(
             weighted.indptr.astype(np.int64),
             weighted.indices.astype(np.int64),
             weighted.data,
             order.place,
-            band,
+            self._panels.lower,
         )
-        self._cholesky, info = dpbtrf(band, lower=1, overwrite_ab=1)
-        if info != 0:
-            raise LinAlgError("the normal equations are not positive definite")
+        self._panels.factorise()
 
     def _solve(self, right: Float) -> Float:
-        ordered = np.empty_like(right, order="F")
+        ordered = np.empty_like(right)
         ordered[self._place] = right
-        if right.shape[1] < FEWEST_TOGETHER or len(self._cholesky) < NARROW:
-            return np.asarray(dpbtrs(self._cholesky, ordered, lower=1, overwrite_b=1)[0][self._place])
-        return np.asarray(_substitute(self._cholesky, ordered)[self._place])
+        return np.asarray(self._panels.solve(ordered)[self._place])
 
     def solve(self, right: Float) -> Float:
         """Solve for one right-hand side."""
@@ -207,7 +277,7 @@ class Direct:
 
     def log_determinant(self) -> float | None:
         """Of the precision."""
-        return float(2 * np.log(self._cholesky[0]).sum())
+        return self._panels.log_determinant
 
 
 class Iterative:
