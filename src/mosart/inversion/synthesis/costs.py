@@ -84,17 +84,16 @@ SHORTEST = np.float32(0.05)
 def _add_facet(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
     near, far, before, upto, shaded, lit, dark, looks, cap, match, fold, low, high, gone, out,
 ):  # fmt: skip
-    """Add a facet's cost for labels one after the other: plain arithmetic, of which the processor does many at
-    a time.
+    """Add a facet's cost for neighbouring labels: plain arithmetic, many labels at a time.
 
     near, far: where its points land; before, upto: cumulative intensity there; shaded: the labels up to which
     it is in shadow; low, high: the image's edges.
-    """  # noqa: D205
+    """
     c = LOGARITHM
     for n in range(len(out)):
         x, y = near[n], far[n]
         s = y - x
-        new = upto[n] - before[n] + dark * s
+        new = max(upto[n] - before[n], np.float32(0.0)) + dark * s
         old = dark * s + (np.float32(0.0) if np.float32(n) < shaded else lit)
         both = new + old
         ratio = np.float32(4.0) * new * old / (both * both)
@@ -108,7 +107,7 @@ def _add_facet(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
 
 
 @compiled
-def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 - a kernel
+def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
     position, width, rho, depth, cap, cumulative, first_row, last_row, base, start, step, most, lift, light,
     facets, looks, match, fold, leave, dark, stiff, unit, out,
 ):  # fmt: skip
@@ -138,7 +137,7 @@ def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR09
                 anchor = cumulative[j, int(min(max(near, 0), pixels))]
                 for f in range(facets + 1):
                     i = e * facets + f
-                    phases = 1 if f in (0, facets) else facets  # noqa: PLR6201 - compiled
+                    phases = facets if 0 < f < facets else 1
                     for phase in range(phases):
                         for n in range(count):
                             d = base[a, e] + start + across * f / facets + step * (n + phase / facets)
@@ -146,9 +145,8 @@ def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR09
                             place[f, phase, n] = q - near
                             q = min(max(q, 0.0), pixels - 1e-9)
                             k = int(q)
-                            light_to[f, phase, n] = (
-                                cumulative[j, k] - anchor + (q - k) * (cumulative[j, k + 1] - cumulative[j, k])
-                            )
+                            pixel = cumulative[j, k + 1] - cumulative[j, k]
+                            light_to[f, phase, n] = cumulative[j, k] - anchor + (q - k) * pixel
                 low, high = f32(-near), f32(pixels - near)
                 for f in range(facets):
                     i = e * facets + f

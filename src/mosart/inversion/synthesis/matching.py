@@ -99,8 +99,9 @@ class Matching:
         per_facet = self.ground.spacing * float(np.median(g.sine)) / g.range_spacing
         edge_costs(
             position, width, self.reflectivity, depth, cap, self.cumulative, first, last,
-            np.ascontiguousarray(base, dtype=np.float64), float(labels[0]), step, most, g.cosine / g.range_spacing,
-            g.sine / g.range_spacing, g.facets, sc.looks, sc.match, FOLD_COST * sc.cap,
+            np.ascontiguousarray(base, dtype=np.float64), float(labels[0]), step, most,
+            g.cosine / g.range_spacing, g.sine / g.range_spacing, g.facets,
+            sc.looks, sc.match, FOLD_COST * sc.cap,
             LEAVE_COST * (sc.cap - sc.match) * per_facet, DARK * float(np.median(self.intensity)),
             SLOPE_RANGE, self.unit, out,
         )  # fmt: skip

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
-from scipy.linalg.blas import dgemm, dtrsm
-from scipy.linalg.lapack import dpotrf
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dpbtrf, dpbtrs
 
 from mosart.compiled import compiled
 
@@ -27,8 +27,8 @@ Int = NDArray[np.int64]
 #: Numbers in the band of the factor up to which it is made: 250 megabytes, within seconds.
 LARGEST_BAND = 3.2e7
 
-#: Panels across the band's width: many work less on the band's zeros, few are faster; and the narrowest.
-PANELS, NARROWEST_PANEL = 5, 32
+#: Right-hand sides from which they are solved together, and columns of the band taken at a time then.
+FEWEST_TOGETHER, PANEL = 4, 64
 
 #: Relative residual at which conjugate gradients stop, of a step and of a posterior sample: so small that
 #: both solvers take the same number of steps.
@@ -58,32 +58,26 @@ def _draw(data: int, unknowns: int, number: int, rng: np.random.Generator) -> tu
 
 
 @compiled
-def _add_products(  # type: ignore[no-untyped-def]
-    pointer, index, value, place, panels,
-):  # fmt: skip
-    """Add ``JᵀJ`` of a sparse ``J`` to the panels of a matrix whose unknowns are reordered."""
-    wide = panels.shape[2]
+def _add_products(pointer: Int, index: Int, value: Float, place: Int, band: Float) -> None:
+    """Add ``JᵀJ`` of a sparse ``J`` to the lower band of a matrix whose unknowns are reordered."""
     for r in range(len(pointer) - 1):
         for p in range(pointer[r], pointer[r + 1]):
-            j = place[index[p]]
-            k = j // wide
+            i = place[index[p]]
             for q in range(pointer[r], pointer[r + 1]):
-                i = place[index[q]]
+                j = place[index[q]]
                 if j <= i and value[p] != 0.0 and value[q] != 0.0:  # a stored zero may lie beyond the band
-                    panels[k, i - k * wide, j - k * wide] += value[p] * value[q]
+                    band[i - j, j] += value[p] * value[q]
 
 
 @compiled
-def _add_prior(  # type: ignore[no-untyped-def]
-    row, column, value, inverse, place, panels,
+def _add_prior(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
+    row, column, value, inverse, place, band,
 ):  # fmt: skip
-    """Add a prior's precision, given by its entries, times the inverse envelope on both sides."""
-    wide = panels.shape[2]
+    """Add a prior's precision, given by its entries, with the inverse envelope on both sides."""
     for q in range(len(value)):
         i, j = place[row[q]], place[column[q]]
         if j <= i:
-            k = j // wide
-            panels[k, i - k * wide, j - k * wide] += value[q] * inverse[row[q]] * inverse[column[q]]
+            band[i - j, j] += value[q] * inverse[row[q]] * inverse[column[q]]
 
 
 @compiled
@@ -130,91 +124,38 @@ class Ordering:
         return (self.width + 1) * len(self.place)
 
 
-class Panels:
-    """Band of a symmetric matrix in panels: so many columns each, with all rows of the band below them.
+def _substitute(band: Float, right: Float) -> None:
+    """Solve ``L Lᵀ x = b`` in place for many right-hand sides (unknown, number), some columns at a time.
 
-    Parameters
-    ----------
-    size, width : int
-        Of the matrix, and of its band beside the diagonal.
-
-    Attributes
-    ----------
-    lower : ndarray (panel, row, column)
-        The lower triangle; rows count from the panel's first column. What is beyond the matrix is the
-        identity's.
-
-    Notes
-    -----
-    LAPACK's band routines work on 32 columns at a time and on one right-hand side after the other; panels of
-    a quarter of the band leave all work to products of matrices that are contiguous in memory.
+    LAPACK's own routine takes one right-hand side after the other and waits for the memory each time.
     """
-
-    def __init__(self, size: int, width: int) -> None:
-        wide = min(max(-(-width // PANELS), NARROWEST_PANEL), max(width, 1))
-        below = -(-width // wide)
-        number = -(-size // wide)
-        self.size = size
-        self.lower = np.zeros((number, (1 + below) * wide, wide))
-        padding = np.arange(size - (number - 1) * wide, wide)
-        self.lower[-1, padding, padding] = 1.0
-
-    def factorise(self) -> None:
-        """Cholesky factor in place.
-
-        Raises
-        ------
-        scipy.linalg.LinAlgError
-            If the matrix is not positive definite, or not finite.
-        """
-        wide = self.lower.shape[2]
-        for k, panel in enumerate(self.lower):
-            _, info = dpotrf(panel[:wide].T, clean=0, overwrite_a=1)
-            if info != 0:
-                raise LinAlgError("the normal equations are not positive definite")
-            rows = self._below(k)
-            if not rows:
-                continue
-            dtrsm(1.0, panel[:wide].T, panel[wide : wide + rows].T, trans_a=1, overwrite_b=1)
-            for i in range(rows // wide):
-                rest = panel[(1 + i) * wide : wide + rows]
-                into = self.lower[k + 1 + i, : len(rest)].T
-                dgemm(-1.0, rest[:wide].T, rest.T, 1.0, into, trans_a=1, overwrite_c=1)
-
-    def _below(self, k: int) -> int:
-        """Rows below the square on the diagonal of a panel that are within the matrix."""
-        number, rows, wide = self.lower.shape
-        return min(rows - wide, (number - 1 - k) * wide)
-
-    def solve(self, right: Float) -> Float:
-        """Solve for right-hand sides (unknown, number) with the factor."""
-        number, _, wide = self.lower.shape
-        x = np.zeros((number * wide, right.shape[1]))
-        x[: self.size] = right
-        for k, panel in enumerate(self.lower):
-            here, rows = slice(k * wide, (k + 1) * wide), self._below(k)
-            dtrsm(1.0, panel[:wide].T, x[here].T, side=1, overwrite_b=1)
-            if rows:
-                below = x[here.stop : here.stop + rows]
-                dgemm(-1.0, x[here].T, panel[wide : wide + rows].T, 1.0, below.T, overwrite_c=1)
-        for k in range(number - 1, -1, -1):
-            panel, here, rows = self.lower[k], slice(k * wide, (k + 1) * wide), self._below(k)
-            if rows:
-                below = x[here.stop : here.stop + rows]
-                dgemm(
-                    -1.0, below.T, panel[wide : wide + rows].T, 1.0, x[here].T, trans_b=1, overwrite_c=1
-                )
-            dtrsm(1.0, panel[:wide].T, x[here].T, side=1, trans_a=1, overwrite_b=1)
-        return x[: self.size]
-
-    @property
-    def log_determinant(self) -> float:
-        """Of the matrix, from its factor."""
-        return float(2 * np.log(np.diagonal(self.lower, axis1=1, axis2=2)).sum())
+    width, n = len(band) - 1, band.shape[1]
+    # column j of the band begins at the diagonal: seen with one row less it is the matrix itself
+    matrix = np.lib.stride_tricks.as_strided(
+        band, (n, n), (band.itemsize, width * band.itemsize), writeable=False
+    )
+    wide = min(PANEL, width)
+    panels = []
+    for k in range(0, n, wide):
+        here, full = slice(k, min(k + wide, n)), min(k + width, n)
+        # below the square on the diagonal: rows that all columns reach, and those that only the last ones do
+        panels.append((here, slice(here.stop, max(full, here.stop)), slice(full, min(full + wide, n))))
+    for here, whole, corner in panels:
+        x = right[here]
+        dtrsm(1.0, matrix[here, here], x.T, side=1, lower=1, trans_a=1, overwrite_b=1)
+        right[whole] -= matrix[whole, here] @ x
+        if corner.stop > corner.start:
+            right[corner] -= np.triu(matrix[corner, here]) @ x
+    for here, whole, corner in reversed(panels):
+        x = right[here]
+        x -= matrix[whole, here].T @ right[whole]
+        if corner.stop > corner.start:
+            x -= np.triu(matrix[corner, here]).T @ right[corner]
+        dtrsm(1.0, matrix[here, here], x.T, side=1, lower=1, overwrite_b=1)
 
 
 class Direct:
-    """Banded Cholesky factorisation.
+    """Banded Cholesky factorisation (LAPACK).
 
     Parameters
     ----------
@@ -237,13 +178,13 @@ class Direct:
         self._weighted, self._priors = weighted, list(priors)
         order = Ordering(weighted, priors) if ordering is None else ordering
         self._place = order.place
-        self._panels = Panels(len(order.place), order.width)
+        band = np.zeros((order.width + 1, len(order.place)), order="F")
         offset = 0
         for prior in priors:
-            precision, n = prior.field.precision, prior.envelope.size
+            stencil, n = prior.field.precision, prior.envelope.size
             _add_prior(
-                precision.row, precision.col, precision.data, 1 / prior.envelope.ravel(),
-                order.place[offset : offset + n], self._panels.lower,
+                stencil.row, stencil.col, stencil.data, 1 / prior.envelope.ravel(),
+                order.place[offset : offset + n], band,
             )  # fmt: skip
             offset += n
         _add_products(
@@ -251,14 +192,19 @@ class Direct:
             weighted.indices.astype(np.int64),
             weighted.data,
             order.place,
-            self._panels.lower,
+            band,
         )
-        self._panels.factorise()
+        self._cholesky, info = dpbtrf(band, lower=1, overwrite_ab=1)
+        if info != 0:
+            raise LinAlgError("the normal equations are not positive definite")
 
     def _solve(self, right: Float) -> Float:
-        ordered = np.empty_like(right)
+        ordered = np.empty_like(right, order="C")
         ordered[self._place] = right
-        return np.asarray(self._panels.solve(ordered)[self._place])
+        if right.shape[1] < FEWEST_TOGETHER or len(self._cholesky) == 1:
+            return np.asarray(dpbtrs(self._cholesky, ordered, lower=1)[0][self._place])
+        _substitute(self._cholesky, ordered)
+        return np.asarray(ordered[self._place])
 
     def solve(self, right: Float) -> Float:
         """Solve for one right-hand side."""
@@ -277,7 +223,7 @@ class Direct:
 
     def log_determinant(self) -> float | None:
         """Of the precision."""
-        return self._panels.log_determinant
+        return float(2 * np.log(self._cholesky[0]).sum())
 
 
 class Iterative:
