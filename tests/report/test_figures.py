@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from dataclasses import replace
 import gc
 import os
 import subprocess
@@ -290,7 +289,7 @@ def test_residual_amplitudes_are_ratios_on_one_scale_centred_on_zero() -> None:
         ]
         for cube in (change.dataset["measured_amplitude"], change.dataset["modelled_amplitude"])
     ]
-    panels[1] = [replace(panel, note="noise 1.20") for panel in panels[1]]
+    panels[1] = [dataclasses.replace(panel, note="noise 1.20") for panel in panels[1]]
     figures = list(amplitude_figures(*panels, Ground(view_of(change.dataset)), "t"))
     assert len(figures) == 2
     titles = [axes.get_title() for axes in figures[0].axes if axes.get_title()]

@@ -94,6 +94,11 @@ class Part:
             gone &= lost
         return gone
 
+    def date_flags(self, dates: tuple[Date, ...]) -> Bits:
+        """Bits that any of some dates has; no data where none of them shows the ground."""
+        gone = np.where(self.missing(dates), np.uint8(Flag.NODATA), 0)
+        return np.asarray(self.any_flags(dates) | gone, dtype=np.uint8)
+
     def entry_flags(self, entry: Entry) -> Bits:
         """Bits of an entry: of any of its dates; no data where the epoch or the reference has none."""
         flags = self.any_flags((*entry.images, *entry.reference))
