@@ -64,6 +64,7 @@ class Nursery:
 
     process: subprocess.Popen[str]
     told: Path
+    temporary: Path
 
     def run(self, arguments: list[str], *, number: int = 0, after: float = 0.0, limit: int = 0) -> int:
         order: dict[str, Any] = {"arguments": arguments, "signal": number, "after": after, "limit": limit}
@@ -77,10 +78,17 @@ class Nursery:
 @pytest.fixture(scope="module")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     command = [sys.executable, "-c", NURSERY]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    temporary = tmp_path_factory.mktemp("temporary")
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        yield Nursery(process, tmp_path_factory.mktemp("told") / "stderr")
+        yield Nursery(process, tmp_path_factory.mktemp("told") / "stderr", temporary)
         assert process.stdin is not None
         process.stdin.close()
 
@@ -127,7 +135,7 @@ def assert_whole(folder: Path) -> None:
     """Every file under its final name can be read to its end."""
     for path in (p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
-        if name.startswith(".mosart-run-") or (name != MANIFEST and name.startswith(MANIFEST)):
+        if name.startswith((".mosart-run-", f".{MANIFEST}.")):  # being written
             continue
         if path.suffix in {".nc", ".h5"}:
             with h5py.File(path) as file:
@@ -167,6 +175,7 @@ def test_runs_that_are_killed_at_any_moment_are_finished_by_the_next(
         for p in out.rglob("*")
         if p.is_file() and p != mine and p.name != MANIFEST
     }
+    assert not list(nursery.temporary.iterdir())
 
 
 def test_a_full_disk_leaves_the_earlier_products_and_the_next_run_finishes(
