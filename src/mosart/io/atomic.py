@@ -63,6 +63,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _operating_system_error(error: BaseException) -> OSError | None:
     """Find the failed write behind an error: HDF5 reports a full disk as another error while it closes."""
+    if not isinstance(error, Exception):  # stopped by the user, whatever was looked for in vain just then
+        return None
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, MosartError):
