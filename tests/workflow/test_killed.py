@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,5 +193,29 @@ def test_a_full_disk_leaves_the_earlier_products_and_the_next_run_finishes(
         assert "bug" not in nursery.told.read_text()
         same_results(out, scene.expected[1])
         assert not list(out.glob(".mosart-run-*"))
+    assert nursery.run([*scene.arguments[0], "--out", str(out)]) == 0, nursery.told.read_text()
+    same_results(out, scene.expected[0])
+
+
+def test_a_disk_that_is_really_full_is_said_and_the_next_run_finishes(
+    nursery: Nursery,
+    scene: Scene,
+    small_disk: Callable[[int], Path],
+    same_results: Callable[[Path, Path], None],
+) -> None:
+    place = small_disk(64 << 20)
+    out = place / "out"
+    assert nursery.run([*scene.arguments[1], "--out", str(out)]) == 0
+    used = shutil.disk_usage(place).used
+    largest = max(p.stat().st_size for p in out.rglob("*.nc"))
+    for room in (0, largest // 2, 2 * largest):
+        small_disk(used + room)
+        code = nursery.run([*scene.arguments[0], "--out", str(out)])
+        assert code == 1, nursery.told.read_text()
+        assert "No space left on device" in nursery.told.read_text()
+        assert "bug" not in nursery.told.read_text()
+        same_results(out, scene.expected[1])
+        assert not list(out.glob(".mosart-run-*"))
+    small_disk(64 << 20)
     assert nursery.run([*scene.arguments[0], "--out", str(out)]) == 0, nursery.told.read_text()
     same_results(out, scene.expected[0])
