@@ -435,6 +435,27 @@ def test_a_crop_can_be_written_in_several_ways(
     assert seen[0].crop == box
 
 
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_stop_that_a_library_makes_another_error_of_is_a_stop(
+    stack: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stop: BaseException,
+    code: int,
+) -> None:
+    def interrupted(*_: object) -> None:
+        try:
+            raise stop
+        except BaseException as error:
+            raise RuntimeError("invalid state") from error
+
+    monkeypatch.setattr("mosart.workflow.run.execute", interrupted)
+    assert main(["run", "--stack", str(stack), "--out", "out"]) == code
+    message = capsys.readouterr().err
+    assert "bug" not in message
+    assert "the log of the failed run" not in message
+
+
 def test_a_bug_shows_its_traceback_and_is_called_one(
     stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mosart.change import ElevationChange
-from mosart.errors import InputError
+from mosart.errors import InputError, stop_behind
 from mosart.inversion import METHODS, Entry, Options
 from mosart.io.digest import digest_data, digest_file
 from mosart.io.netcdf import open_dataset, write_dataset
@@ -113,10 +113,10 @@ def run(config: Config, *, quiet: bool = False) -> Outcome:
             with working_threads(config.workers):
                 plan = _planned(config.anchored(Path.cwd()), talk)
                 return execute(plan, talk, log)
-    except (InputError, KeyboardInterrupt, SystemExit):
+    except InputError:
         raise
-    except BaseException:
-        if not quiet:
+    except BaseException as error:
+        if not quiet and stop_behind(error) is None:
             _keep(log, talk)
         raise
 
