@@ -21,21 +21,30 @@ OTHERS = {
     "by 0.1 to 1.3 m where nothing changed, and its 90% bars held 57% to 99% of the errors "
     "(docs/synthesis.md); new rock is withheld, and changes only a few nodes wide can be missed",
 }
+#: And of several looks, joined.
+JOINT = (
+    "two looks from different sides measure new rock too, which one look withholds; how far joint maps were "
+    "from the truth on simulated ground, and what their error bars held, is in docs/synthesis.md"
+)
 
 
-def expected_error(method: str) -> str:
+def expected_error(method: str, *, looks: int = 1) -> str:
     """Say plainly what a method's error is.
 
     Parameters
     ----------
     method : str
         Name of an inversion method.
+    looks : int
+        How many looks are joined.
 
     Returns
     -------
     str
         One paragraph.
     """
+    if looks > 1:
+        return JOINT
     if method not in MEASURED:
         return OTHERS[method]
     zone, volume, still = MEASURED[method]
