@@ -182,7 +182,9 @@ def on_look(
         *lonlat, joint.change, solved.std, joint.kept, solved.lost.astype(np.float64), joint.brightness
     )
     radar = _surface(solved, lonlat, part, reference)
-    mask = part.entry_flags((*dates.images, *dates.reference)).copy()
+    mask = part.entry_flags(dates.reference)
+    if dates.images:
+        mask = mask | part.entry_flags(dates.images)
     mask[radar.layover] |= np.uint8(Flag.LAYOVER)
     mask[radar.shadow] |= np.uint8(Flag.SHADOW)
     mask[~np.isfinite(part.height) | ~np.isfinite(change)] |= np.uint8(Flag.NODATA)

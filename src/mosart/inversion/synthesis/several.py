@@ -128,8 +128,12 @@ def _report(looks: Sequence[NamedStack], one: Answered) -> None:
             "%s: one look alone has images of it, so new rock is withheld there",
             f"{one.plan.entry.date:%Y%m%d}",
         )
-    elif not all(np.isfinite(look.level_std) for look in solved.mapped.values()):
+        return
+    alone = [looks[k].name for k, look in solved.mapped.items() if not np.isfinite(look.level_std)]
+    if alone:
         logger.warning(
-            "%s: the looks share too little gentle ground for a common level: new rock may come out tilted",
+            "%s: %s shares too little gentle ground with the other looks for a common level of brightness: new "
+            "rock that it sees may come out tilted",
             f"{one.plan.entry.date:%Y%m%d}",
+            " and ".join(alone),
         )
