@@ -143,7 +143,7 @@ def solve_entry(
     taking.sort(key=lambda k: _rank(parts[k], lonlats[k]))
     references = [reference_of(k, entry.looks[k].reference) for k in taking]
     epochs = [
-        read_epoch([parts[k].intensity[date] for date in entry.looks[k].images], reference)
+        read_epoch([parts[k].intensity[date] for date in parts[k].shown(entry.looks[k].images)], reference)
         for k, reference in zip(taking, references)
     ]
     mapped, nodes, frame = map_looks(references, epochs, [lonlats[k] for k in taking])
