@@ -28,9 +28,9 @@ SOLVING, TILE_PIXELS = 1150, 600_000
 LIBRARIES_SLC = 600e6
 #: Bytes of a cell of the DEM: its height, its spline, whether it is a hole.
 CELL = 17
-#: Bytes a pixel of the geometry: three positions, two angles and the mask; mapped to files where large, but
-#: in memory as long as there is room.
-GEOMETRY = 33
+#: Bytes a pixel of the geometry: three positions, two angles and the mask, and the terrain along the line, a
+#: little longer than the image; mapped to files where large, but in memory as long as there is room.
+GEOMETRY = 42
 #: Bytes a pixel of a tile while it is resampled: points, offsets, complex pixels (measured).
 RESAMPLING = 130
 #: Bytes of a block of amplitude as it is read, one a date.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .agreement import dem_std
 from .costs import scoring
 from .disturb import responses, with_law, with_offset
-from .ground import visibility
+from .ground import newly_hidden, visibility
 from .hypotheses import (
     FEWEST_MOVED,
     FITTED,
@@ -331,6 +331,8 @@ def to_radar(result: OnKnots, reference: Reference, height: Float, reference_hei
     if later:
         fine = rows_at(fine, np.arange(len(fine), dtype=np.float64) + later)
     seen = [visibility(ground), visibility(ground, fine)]
+    if reference.traced:  # what the raster's own trace does not hide, the surface's change alone may
+        seen = [newly_hidden(*seen)]
     slant, _ = ground.slant_and_across(fine)
     surface = ground.height - ground.raised + fine
     centre = (np.arange(ground.pixels) + 0.5) * ground.range_spacing
