@@ -182,7 +182,7 @@ def on_look(
         *lonlat, joint.change, solved.std, joint.kept, solved.lost.astype(np.float64), joint.brightness
     )
     radar = _surface(solved, lonlat, part, reference)
-    mask = part.date_flags((*dates.images, *dates.reference))
+    mask = part.entry_flags(dates) if number in solved.mapped else part.date_flags(dates.reference)
     mask[radar.layover] |= np.uint8(Flag.LAYOVER)
     mask[radar.shadow] |= np.uint8(Flag.SHADOW)
     mask[~np.isfinite(part.height) | ~np.isfinite(change)] |= np.uint8(Flag.NODATA)
