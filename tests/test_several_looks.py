@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import shapely
 import shapely.affinity
+import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 
@@ -415,6 +416,65 @@ def test_kept_rock_of_three_looks_one_with_a_gap_one_of_a_part() -> None:
     known = np.isfinite(mine)
     assert known.mean() > 0.95
     assert rms((mine - wanted)[known]) < 0.2 * rms(wanted[known]) + 0.5
+
+
+def test_what_one_look_hides_the_other_shows() -> None:
+    """A steep hill that did not change: layover and shadow of each look, and a gap in the DEM of one."""
+    terrain, old, _ = ground()
+    x, y = np.meshgrid(terrain.x, terrain.y)
+    hill = terrain.plus(bump(x, y, 75.0, 45.0))
+    simulations = [
+        simulate(
+            hill,
+            dict.fromkeys([*dates(k), *dates(k, 3)]),
+            SENSOR,
+            heading=HEADINGS[k],
+            shape=SHAPE,
+            centre=PEAK,
+            reflectivity=old,
+            radiometry=Radiometry(gain=0.3),
+            seed=30 + k,
+        )
+        for k in (0, 1)
+    ]
+    gap = np.zeros(SHAPE, bool)
+    gap[5:15, 20:40] = True
+    told = [  # as a DEM raster tells it: a coded DEM does not hold the folds
+        s.stack.dataset.assign(
+            mask=(
+                s.stack.dataset["mask"].dims,
+                np.where(s.truth["hidden"].values, np.uint8(Flag.LAYOVER), np.uint8(0)),
+            )
+        )
+        for s in simulations
+    ]
+    data = told[1]
+    names = ("height", "longitude", "latitude")
+    with_gap = Stack(data.assign({n: data[n].where(~xr.DataArray(gap, dims=data[n].dims)) for n in names}))
+    change = mosart.invert(
+        [Stack(told[0]), with_gap], reference=before(0, 1), epochs=[after(0, 1)], names=NAMES[:2]
+    )
+    result = change.dataset
+    bits, value = result["looks"].values[0], result["elevation_change"].values[0]
+    assert min((bits == 1).sum(), (bits == 2).sum()) > 500
+    assert (bits == 3).sum() > 5000
+    for k in (0, 1):  # where a look hides ground by the truth, it does not claim to see it
+        own = simulations[k].stack.dataset[["longitude", "latitude"]]
+        hides = xr.DataArray(
+            simulations[k].truth["hidden"].values[-1].astype(np.uint8), dims=("azimuth", "range")
+        )
+        hidden = mosart.geocode(own.assign(hides=hides), _grid_of(change))["hides"].values == 1
+        assert hidden.sum() > 200
+        assert np.mean(bits[hidden] >> k & 1) < 0.15
+        other = hidden & (bits >> (1 - k) & 1 == 1)
+        assert other.sum() > 100
+        assert np.isfinite(value[other]).mean() > 0.6
+    std = result["elevation_change_std"].values[0]
+    seen = np.isfinite(value)
+    assert seen[bits > 0].mean() > 0.9
+    assert np.mean(np.abs(value[seen]) < 3 * std[seen]) > 0.97
+    assert rms(value[seen]) < 1.0
+    assert np.isnan(change.on_radar("dsc").dataset["elevation_change"].values[0][gap]).all()
 
 
 def test_levels_of_three_looks_of_which_one_shares_ground_with_one_only() -> None:

@@ -157,13 +157,14 @@ def map_looks(
             facets -= 1
         scenes.append(replace(reference.scene, ground=replace(old, facets=facets), block=BLOCK))
         tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
-    knots = [track.of_knots(scene) for track, scene in zip(tracks, scenes)]
+    later = [reference.registration.rows for reference in references]
+    knots = [track.of_knots(scene, rows) for track, scene, rows in zip(tracks, scenes, later)]
     first = scenes[0].ground
     width = BLOCK[1] * first.range_spacing / float(np.median(first.sine))
     nodes = map_over(knots, NODE_SIDES * float(np.sqrt(width * BLOCK[0] * first.azimuth_spacing)))
     looks = []
     for scene, track, (east, north), reference, epoch in zip(scenes, tracks, knots, references, epochs):
-        e, n = track.of_points(scene)
+        e, n = track.of_points(scene, reference.registration.rows)
         seen = visibility(scene.ground)
         bad = maximum_filter(seen.layover | seen.shadow | ~scene.ground.known, MENDED)
         looks.append(

@@ -208,8 +208,7 @@ def _surface(solved: Solved, lonlat: LonLat, part: Part, reference: Reference) -
     """Layover, shadow and heights of the new surface, which the profiles of the look's own scene tell."""
     scene, later = reference.scene, reference.registration.rows
     track = Track.fit(reference.x, *solved.frame.metres(*lonlat))
-    rows = scene.nodes.row_centres - 0.5 - later
-    east, north = track.positions(rows[:, None], scene.ground.knot_x[None, :])
+    east, north = track.of_knots(scene, later)
     matrix = solved.nodes.interpolation(north, east)
     change = (matrix @ solved.joint.change.ravel()).reshape(east.shape)
     knots = _OnKnots(scene, change, np.zeros_like(change), np.zeros(change.shape, bool))
