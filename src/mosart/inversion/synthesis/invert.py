@@ -11,6 +11,7 @@ import xarray as xr
 
 from mosart.change import ElevationChange
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import SECTION_HEIGHT
 from mosart.inversion.entries import Date, Entry
 from mosart.inversion.method import Options
 from mosart.masks import MASK_ATTRS, withheld
@@ -20,7 +21,7 @@ from .image import Image, solve_image
 from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
-from .told import moved_text, registration_attributes
+from .told import DATED, moved_text, registration_attributes, stable_text, told_text
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ ATTRS: dict[str, dict[str, Any]] = {
     "row_gain": {"long_name": "log gain of the epoch's rows against the reference", "units": "1"},
     "averaged_dates": {"long_name": "images of the entry"},
     "mask": MASK_ATTRS,
+    **DATED,
 }
 
 
@@ -108,6 +110,12 @@ def invert_synthesis(
         raise fault
     assert frame is not None  # for the type checker: a fault
     frame.check_range(stack.shape[2])
+    logger.info(
+        "the ground along the rows: %s",
+        "traced on the DEM raster, folds and shadow included"
+        if SECTION_HEIGHT in stack.dataset
+        else "the radar-coded DEM",
+    )
     needed = sorted({date for entry in entries for date in (*entry.images, *entry.reference)})
     image = solve_image(
         stack.select(needed), entries, frame, tile_rows=options.tile_rows, progress=options.progress
@@ -116,6 +124,17 @@ def invert_synthesis(
         _report(dates, found)
         if told := moved_text(found.registration, frame):
             logger.warning("%s", told)
+    for k, entry in enumerate(entries):
+        if entry.reference and k not in image.told:
+            logger.warning(
+                "%s: too little ground is shown by both the images and the reference: no change is given",
+                f"{entry.date:%Y%m%d}",
+            )
+    for k, numbers in image.told.items():
+        name = f"{entries[k].date:%Y%m%d}"
+        logger.info("%s: %s", name, told_text(numbers))
+        if warned := stable_text(numbers):
+            logger.warning("%s: %s", name, warned)
     return ElevationChange(_dataset(stack, reference, entries, image, frame))
 
 
@@ -156,6 +175,9 @@ def _dataset(
         data[name] = (grid, _hidden(values, mask) if name in WITHHELD else values)
     data["mask"] = (grid, mask)
     data["row_gain"] = (grid[:2], image.row_gain.astype(np.float32))
+    for name in DATED:
+        values = [getattr(image.told.get(k), name, np.nan) for k in range(len(entries))]
+        data[name] = ("date", np.array(values, dtype=np.float64))
     texts = [",".join(f"{date:%Y%m%d}" for date in entry.images) for entry in entries]
     data["averaged_dates"] = ("date", np.array(texts))
     for name in ("height", "longitude", "latitude", "incidence_angle"):

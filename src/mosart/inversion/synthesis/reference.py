@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import Section
 
 from .agreement import Agreement, compare
 from .disturb import reshaping
 from .gains import date_gain
-from .ground import Ground, ground_from_radar
+from .ground import Ground, lay_ground
 from .law import Law, estimate_law
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
@@ -75,8 +76,8 @@ class Reference:
         Of the reflectivity, σ in rows and pixels.
     pixel_looks : float
         Effective looks of a pixel of one date, inside a block; NaN until an epoch tells.
-    dates : int
-        Number of reference dates.
+    dates : float
+        Reference dates that show a pixel, on average.
     mean : ndarray (azimuth, range)
         Mean intensity, gains removed.
     floor : float
@@ -89,6 +90,8 @@ class Reference:
         The ground of ``scene`` on the rows of the DEM, which are the result's.
     covered : ndarray (azimuth, range) bool
         Pixels that show ground which the DEM knows; the others are not compared.
+    traced : bool
+        Whether layover and shadow of the DEM are known already, from a raster.
     """
 
     scene: Scene
@@ -101,13 +104,14 @@ class Reference:
     law: Law
     kernel: tuple[float, float]
     pixel_looks: float
-    dates: int
+    dates: float
     mean: Float
     floor: float
     registration: Registration
     agreement: Agreement
     dem_ground: Ground
     covered: NDArray[np.bool_]
+    traced: bool = False
 
     @property
     def position_std(self) -> tuple[float, float]:
@@ -152,6 +156,25 @@ def mean_intensity(images: Sequence[Float], gains: Sequence[Float]) -> Float:
         total += np.where(good, image, 0.0) * row
         count += good
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def dates_shown(images: Sequence[Float]) -> float:
+    """Count the dates that show a pixel.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        NaN in gaps.
+
+    Returns
+    -------
+    float
+        Mean over the pixels that any date shows; 1 where none shows any.
+    """
+    count = np.zeros(images[0].shape)
+    for image in images:
+        count += np.isfinite(image)
+    return float(count[count > 0].mean()) if count.any() else 1.0
 
 
 def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
@@ -209,7 +232,7 @@ def reading_sums(image: Float) -> Float:
 
 
 def read_gains(reading: Sequence[Float]) -> Gained:
-    """Gains of the reference dates against the first of them, and their looks.
+    """Gains of the reference dates against the first that shows most, and their looks.
 
     Parameters
     ----------
@@ -223,7 +246,8 @@ def read_gains(reading: Sequence[Float]) -> Gained:
     """
     looks = effective_looks(reading) if len(reading) > 1 else float("nan")
     known = 32.0 if np.isnan(looks) else looks
-    gains = tuple(date_gain(s, reading[0], READING_BLOCK[0], known) for s in reading)
+    base = max(reading, key=lambda sums: int(np.isfinite(sums).sum()))  # the first that shows most
+    gains = tuple(date_gain(s, base, READING_BLOCK[0], known) for s in reading)
     return Gained(gains, looks / (READING_BLOCK[0] * READING_BLOCK[1]))
 
 
@@ -294,6 +318,8 @@ def learn_reference(
     frame: LookFrame,
     water: NDArray[np.bool_] | None = None,
     *,
+    section: Section | None = None,
+    traced: bool = False,
     gained: Gained | None = None,
     scattering: Scattering | None = None,
 ) -> Reference:
@@ -309,6 +335,10 @@ def learn_reference(
         Geometry of the look.
     water : ndarray of bool, optional
         Pixels whose ground is not ground.
+    section : Section, optional
+        The ground along the rows, folds and all; the DEM's pixels if not given.
+    traced : bool
+        Whether layover and shadow of the DEM are known already, from a raster.
     gained : Gained, optional
         Gains and looks of the dates; measured here if not given.
     scattering : Scattering, optional
@@ -319,7 +349,9 @@ def learn_reference(
     Reference
         All that the epochs share.
     """
-    ground, x = ground_from_radar(height, frame, knot_pixels=NODE_PIXELS)
+    x = frame.ground_range(height)
+    section = Section.coded(height) if section is None else section
+    ground = lay_ground(section, frame, knot_pixels=NODE_PIXELS)
     if gained is None:
         gained = read_gains([reading_sums(image) for image in images])
     balanced = [mean_intensity([i], [g]) for i, g in zip(images, gained.gains)]
@@ -344,17 +376,13 @@ def learn_reference(
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
-        ground = registration.move(ground_from_radar(height, frame, knot_pixels=nodes)[0])
+        ground = registration.move(lay_ground(section, frame, knot_pixels=nodes))
         doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
     scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
-    search = registration.move(
-        ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)[0]
-    )
+    search = registration.move(lay_ground(section, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1))
     dem_ground = ground
     if registration.rows_believed:
-        dem_ground = registration.move(
-            ground_from_radar(height, frame, knot_pixels=nodes)[0], along_azimuth=False
-        )
+        dem_ground = registration.move(lay_ground(section, frame, knot_pixels=nodes), along_azimuth=False)
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
@@ -371,13 +399,14 @@ def learn_reference(
         law,
         kernel,
         gained.pixel_looks,
-        len(images),
+        dates_shown(images),
         mean,
         floor,
         registration,
         agreement,
         dem_ground,
         covered,
+        traced,
     )
 
 
@@ -443,13 +472,13 @@ class Epoch:
         Intensity; NaN where no date has any.
     pixel_looks : float
         Effective looks of a pixel of one date.
-    dates : int
-        Number of dates.
+    dates : float
+        Dates that show a pixel, on average.
     """
 
     mean: Float
     pixel_looks: float
-    dates: int
+    dates: float
 
 
 def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | None = None) -> Epoch:
@@ -473,4 +502,4 @@ def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | N
         base = np.where(reference.sums > 0, reference.sums, np.nan)
         gained = read_epoch_gains([reading_sums(image) for image in images], base, reference.pixel_looks)
     mean = np.where(reference.covered, mean_intensity(images, gained.gains), np.nan)
-    return Epoch(mean, gained.pixel_looks, len(images))
+    return Epoch(mean, gained.pixel_looks, dates_shown(images))
