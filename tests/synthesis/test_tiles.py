@@ -163,7 +163,7 @@ def test_a_run_that_is_interrupted_between_tiles_ends_soon_and_leaves_nothing(tm
         process.wait(60)
     assert process.returncode == 130, told.read_text()
     assert time.perf_counter() - begin < 30
-    assert told.read_text().splitlines()[-1].startswith("mosart: stopped")
+    assert "Traceback" not in told.read_text()
     assert not list(scratch.iterdir())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scratch", "stack.nc", "told"]
 
