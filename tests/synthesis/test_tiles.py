@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 import dask
 import numpy as np
@@ -37,7 +38,8 @@ def test_the_weights_of_overlapping_parts_add_up_to_one(length):
     assert (len(spans) == 1) == (length <= 384 + 2 * 96)
 
 
-def test_tiles_joined_in_files_are_those_joined_in_memory(monkeypatch):
+def test_tiles_joined_in_files_are_those_joined_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     rng = np.random.default_rng(0)
     shape = (2, 700, 1300)
     answers = [
@@ -56,10 +58,18 @@ def test_tiles_joined_in_files_are_those_joined_in_memory(monkeypatch):
             canvas.add(k, box, images)
         canvas.lay(1, top, {"a": np.full(top.shape, 7.0), "mask": np.full(top.shape, 8, np.uint8)})
         found.append([np.asarray(canvas.array(name)) for name in ("a", "mask")])
+    assert os.name == "nt" or not list(tmp_path.iterdir())  # so that a kill leaves nothing
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     assert (found[0][0][1, 200:300, 400:600] == 7.0).all()
     assert (found[0][1][1, 200:300, 400:600] == 8).all()
+
+
+def test_tiles_on_a_full_disk_are_an_error_and_not_the_end_of_the_process(monkeypatch, small_disk):
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk(4_000_000)))
+    monkeypatch.setattr(canvas_module, "KEPT_BYTES", 0)
+    with pytest.raises(OSError, match="No space left"):
+        Canvas(("a",), (2, 700, 1300))
 
 
 def test_tiles_of_one_number_join_to_that_number():
