@@ -11,7 +11,7 @@ import psutil
 
 from mosart.inversion.rowwise import TILE_BYTES, WORK_BYTES, bytes_per_pixel
 from mosart.inversion.synthesis.canvas import KEPT_BYTES
-from mosart.inversion.synthesis.tiles import HALO_PIXELS, TILE
+from mosart.inversion.synthesis.tiles import HALO_PIXELS, TILE, plan_tiles
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +22,11 @@ TOGETHER = 8
 LIBRARIES = 700e6
 #: Bytes a pixel of what is held of the whole image at a time, one date of it (measured).
 WHOLE = 10
-#: Bytes a pixel of a part of the image while `synthesis` solves it (measured: 460 MB for 0.41 million
-#: pixels), and pixels of a tile with its halo.
-SOLVING, TILE_PIXELS = 1150, 600_000
+#: The interpreter before figures and the page are made, bytes (measured: 430e6 to 480e6).
+LOADED = 440e6
+#: Bytes a pixel of a part of the image while `synthesis` solves it (measured: 1150 of one part, 1500 of two
+#: side by side), and seconds of one core (measured, without the search for large changes).
+SOLVING, SOLVING_SECONDS = 1280, 3.5e-5
 #: Bytes, and seconds of one core, a pixel of any of several looks that are solved together.
 JOINT, JOINT_SECONDS = 3500, 1.5e-4
 #: The interpreter with what coregistration needs, bytes (measured).
@@ -98,16 +100,21 @@ def estimate(
     Returns
     -------
     Estimate
-        The peak within a factor of 1.5 of what was measured, from 0.2 to 37 million pixels;
-        of `synthesis` to 0.4 million.
+        The peak within a factor of 1.5 of what was measured, from 0.2 to 37 million pixels; of `synthesis`
+        within 1.3.
     """
     pixels = shape[1] * shape[2]
     disk = pixels * (entries * 25 + 48) * (2 if mapped else 1)
     if synthesis:
+        # rows of a halo depend on the spacings; as many as pixels is the middle of what sensors have
+        solved = [box.shape[0] * box.shape[1] for band in plan_tiles(shape[1:], HALO_PIXELS) for box in band]
         rows = min(shape[1], TILE[0] + 2 * HALO_PIXELS)
-        peak = LIBRARIES + SOLVING * min(pixels, workers * TILE_PIXELS) + 5.0 * dates * rows * shape[2]
-        peak += min(KEPT_BYTES, pixels * entries * 41) + WHOLE * pixels
-        return Estimate(peak=peak, disk=disk)
+        work = float(SOLVING) * sum(sorted(solved)[-workers:])
+        if len(solved) > 1:  # a band of rows is read at a time
+            work += 5.0 * dates * rows * shape[2]
+        work += min(KEPT_BYTES, pixels * entries * 41)
+        peak = max(LIBRARIES, LOADED + work) + WHOLE * pixels
+        return Estimate(peak=peak, disk=disk, seconds=entries * SOLVING_SECONDS * sum(solved))
     tile = min(max(WORK_BYTES / workers, TILE_BYTES[0]), TILE_BYTES[1])
     together = min(entries, TOGETHER)
     under_work = min(pixels * bytes_per_pixel(dates, together), workers * tile)

@@ -177,7 +177,10 @@ class Plan:
             ("disk", f"about {self.memory.disk / 2**30:.2f} GiB"),
         ]
         if self.memory.seconds:
-            told.append(("time", f"about {_duration(self.memory.seconds)} for the inversion on one core"))
+            more = ", more where it searches for large changes" if self.method == "synthesis" else ""
+            told.append(
+                ("time", f"about {_duration(self.memory.seconds)} for the inversion on one core{more}")
+            )
         told.append(("error", expected_error(self.method, looks=len(self.looks))))
         return "\n".join(f"{name:<10} {text}" for name, text in told)
 
