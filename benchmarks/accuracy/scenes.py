@@ -127,7 +127,22 @@ def _directions(case: Case, x: Array, y: Array) -> tuple[Array, Array]:
     return x * np.sin(look) + y * np.cos(look), x * np.sin(flight) + y * np.cos(flight)
 
 
-def _change(case: Case, seed: int, at: tuple[Array, Array], scale: float, spacing: float) -> Array:
+def change_of(case: Case, seed: int, at: tuple[Array, Array], scale: float, spacing: float) -> Array:
+    """Change of the ground, metres, of a class's shape, with the seed's size and place.
+
+    Parameters
+    ----------
+    case : Case
+        The class.
+    seed : int
+        Of size, place and lobes.
+    at : tuple of ndarray
+        Position along the look and along the flight, metres.
+    scale : float
+        Lengths against those of a TerraSAR-X scene.
+    spacing : float
+        Of the grid, metres.
+    """
     g, a = at
     rng = np.random.default_rng(seed + 17)
     length = case.rows * case.radar.azimuth_spacing
@@ -163,7 +178,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("MOSART_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
 
-def _helens(case: Case, seed: int, g: Array, a: Array) -> tuple[Array, Array]:
+def helens(case: Case, seed: int, g: Array, a: Array) -> tuple[Array, Array]:
     """Heights of the crater and the real dome's change, turned by the seed's angle."""
     with np.load(data_folder() / "msh_dome" / "msh_dome_dems.npz") as file:
         before, dates, change = file["dem_2000"].astype(float), file["dates"].astype(str), file["dz"]
@@ -207,7 +222,7 @@ def simulate_case(case: Case, seed: int) -> Simulation:
     g, a = _directions(case, x, y)
     shape = terrain.heights.shape
     if case.shape == "helens":
-        height, change = _helens(case, seed, g, a)
+        height, change = helens(case, seed, g, a)
         fine = fractal(shape, spacing, 0.8, 3.2, longest=80.0, seed=seed)
         terrain = terrain.plus(height + fine)
     else:
@@ -219,7 +234,7 @@ def simulate_case(case: Case, seed: int) -> Simulation:
         cone = cone * (0.6 if case.rough else 1.0)
         relief = fractal(shape, spacing, rms, 3.4 if case.rough else 3.6, longest=1000 * scale, seed=seed)
         terrain = terrain.plus(cone + relief)
-        change = _change(case, seed, (g, a), scale, spacing)
+        change = change_of(case, seed, (g, a), scale, spacing)
     rho = texture(shape, spacing, spread=case.texture, seed=seed + 1) if case.texture else np.full(shape, 0.2)
     largest = max(float(np.abs(change).max()), 1e-9)
     after = rho

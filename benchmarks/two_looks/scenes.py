@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from accuracy.scenes import DOME_SENSOR, Case, _change, _helens
+from accuracy.scenes import DOME_SENSOR, Case, change_of, helens
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture
 from mosart.simulate.sensors import SENSORS
@@ -143,7 +143,7 @@ def _ground(looks: Looks, seed: int) -> tuple[Terrain, Array, float]:
     shape = terrain.heights.shape
     one = Case(looks.name, shape=looks.shape, size=looks.size, rows=looks.rows, pixels=looks.pixels)
     if looks.shape == "helens":
-        height, change = _helens(one, seed, x, y)
+        height, change = helens(one, seed, x, y)
         change = change * np.clip((DOME_RADIUS - np.hypot(x, y)) / DOME_RIM, 0, 1)
         return (
             terrain.plus(height + fractal(shape, spacing, 0.8, 3.2, longest=80.0, seed=seed)),
@@ -154,7 +154,7 @@ def _ground(looks: Looks, seed: int) -> tuple[Terrain, Array, float]:
     cone = 88 * scale * np.exp(-((r / (240 * scale)) ** 2)) - 31 * scale * np.exp(-((r / (90 * scale)) ** 2))
     relief = fractal(shape, spacing, 3.0 * scale, 3.6, longest=1000 * scale, seed=seed)
     wide = replace(one, sensor="dome" if looks.sensor == "dome" else looks.sensor)
-    change = _change(wide, seed, (x, y), 2.0 * scale, spacing)
+    change = change_of(wide, seed, (x, y), 2.0 * scale, spacing)
     return terrain.plus(cone + relief), change, spacing
 
 

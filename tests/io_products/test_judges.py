@@ -12,6 +12,11 @@ import rasterio
 import xarray as xr
 from rio_cogeo.cogeo import cog_validate
 
+from mosart.geocoding import geocode
+from mosart.inversion import invert
+from mosart.inversion.synthesis.told import DATED
+from mosart.io.netcdf import write_dataset
+from mosart.simulate import collapse
 from mosart.workflow.outputs import export
 
 
@@ -19,6 +24,25 @@ def test_the_conventions_checker_finds_no_error_and_only_the_warning_that_is_exp
     products: Path, judge: Callable[[list[Path]], list[str]]
 ) -> None:
     assert judge([products / "radar.nc", products / "elevation_change.nc"]) == []
+
+
+def test_what_synthesis_tells_of_itself_keeps_the_conventions_too(
+    judge: Callable[[list[Path]], list[str]], tmp_path: Path
+) -> None:
+    simulation = collapse(shape=(60, 160), before=2, after=1)
+    dates = simulation.stack.dates
+    change = invert(simulation.stack, "synthesis", dates[:1], frame=simulation.frame)
+    told = {"title": "a test", "history": "2026-01-01T00:00:00Z made for a test"}  # which a run writes
+    write_dataset(change.dataset.assign_attrs(told), tmp_path / "radar.nc")
+    write_dataset(geocode(change).assign_attrs(told), tmp_path / "elevation_change.nc")
+    assert judge([tmp_path / "radar.nc", tmp_path / "elevation_change.nc"]) == []
+    for name in ("radar.nc", "elevation_change.nc"):
+        with xr.open_dataset(tmp_path / name) as data:
+            for number in DATED:
+                assert data[number].dims == ("date",)
+                assert data[number].attrs["units"] == DATED[number]["units"]
+                assert np.isnan(data[number].values[0])  # the reference itself
+            assert np.isfinite(data["noise_rescaling"].values[1:]).all()
 
 
 def test_geotiffs_are_strictly_cloud_optimised_and_carry_what_they_are(products: Path) -> None:

@@ -6,13 +6,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 pytest.importorskip("plotly", reason="the page needs the extra `report`")
 pytest.importorskip("jinja2", reason="the page needs the extra `report`")
 
 from mosart.errors import InputError
 from mosart.report.page import build, write_page
+from mosart.report.page.facts import judged_table
 
 
 def body(text: str) -> str:
@@ -91,6 +94,23 @@ def test_odd_results_have_a_page(made: Callable[..., object], options: dict[str,
         longitudes = [float(v) for v in re.findall(r"([\d.]+)° [EW]", words)]
         assert longitudes
         assert all(179.9 < v <= 180.0 for v in longitudes)
+
+
+def test_how_well_each_date_was_solved_is_a_table_where_the_method_tells() -> None:
+    attrs = {"long_name": "range", "units": "m"}
+    data = xr.Dataset(
+        {
+            "elevation_change_std": ("date", [0.2, 0.3], {"long_name": "standard error", "units": "m"}),
+            "correlation_range": ("date", [np.nan, 140.25], attrs),
+            "averaged_dates": ("date", ["20210301", "20210312"], {"long_name": "images"}),
+        },
+        coords={"date": np.array(["2021-03-01", "2021-03-12"], "datetime64[ns]")},
+    )
+    assert judged_table(data) == {
+        "columns": ["date", "correlation range (m)"],
+        "rows": [["2021-03-01", ""], ["2021-03-12", "140.2"]],
+    }
+    assert judged_table(data.drop_vars("correlation_range")) is None
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

@@ -289,8 +289,11 @@ def test_residual_amplitudes_are_ratios_on_one_scale_centred_on_zero() -> None:
         ]
         for cube in (change.dataset["measured_amplitude"], change.dataset["modelled_amplitude"])
     ]
+    panels[1] = [dataclasses.replace(panel, note="noise 1.20") for panel in panels[1]]
     figures = list(amplitude_figures(*panels, Ground(view_of(change.dataset)), "t"))
     assert len(figures) == 2
+    titles = [axes.get_title() for axes in figures[0].axes if axes.get_title()]
+    assert [title.endswith("noise 1.20") for title in titles] == ["residual" in title for title in titles]
     images = [
         image for figure in figures for axes in figure.axes for image in axes.images
         if image.get_cmap().name == RESIDUAL_COLOURS

@@ -10,7 +10,7 @@ from mosart.inversion.synthesis.belief import jump_penalty, marginals, most_like
 def total(cost, labels, first, base, *, penalty, still):
     """Cost of a labelling, told by itself."""
     blocks, nodes = labels.shape
-    most = cost.shape[3] // 2
+    most = cost.shape[2] // 2
     k = labels - base - first
     out = float((still * (labels != 0)).sum())
     for a in range(blocks):
@@ -18,7 +18,7 @@ def total(cost, labels, first, base, *, penalty, still):
             t = k[a, e + 1] - k[a, e]
             if abs(t) > most:
                 return np.inf
-            out += cost[a, e, k[a, e], t + most]
+            out += cost[a, e, t + most, k[a, e]]
     for a in range(blocks - 1):
         for n in range(nodes):
             jump = abs(labels[a + 1, n] - labels[a, n])
@@ -30,7 +30,7 @@ def total(cost, labels, first, base, *, penalty, still):
 
 def everything(cost, first, base, penalty, still):
     """Cost of every labelling."""
-    count = cost.shape[2]
+    count = cost.shape[3]
     found = {}
     for k in product(range(count), repeat=base.size):
         labels = base + first + np.reshape(k, base.shape)
@@ -43,7 +43,7 @@ def test_a_chain_is_solved_exactly_about_a_base_that_differs_from_node_to_node()
     base = np.array([[2, -1, 0, 1]])
     penalty = jump_penalty(4, 1.0, 0.3)
     for _ in range(10):
-        cost = rng.uniform(0, 3, (1, 3, 3, 5)).astype(np.float32)
+        cost = rng.uniform(0, 3, (1, 3, 5, 3)).astype(np.float32)
         still = rng.uniform(0, 1, base.shape).astype(np.float32)
         found = most_likely(cost, base, -1, penalty=penalty, still=still, sweeps=2)
         least = min(v for v, _ in everything(cost, -1, base, penalty, still).values())
@@ -52,8 +52,8 @@ def test_a_chain_is_solved_exactly_about_a_base_that_differs_from_node_to_node()
 
 def test_a_row_pulls_the_others_that_have_nothing_to_say():
     penalty = jump_penalty(8, 1.0, 2.0)
-    cost = np.full((4, 1, 9, 17), 0.0, np.float32)
-    cost[2, 0, :, :] = 3.0 * np.abs(np.arange(-4, 5) - 3)[:, None]  # row 2 wants label 3
+    cost = np.full((4, 1, 17, 9), 0.0, np.float32)
+    cost[2, 0, :, :] = 3.0 * np.abs(np.arange(-4, 5) - 3)  # row 2 wants label 3
     base = np.zeros((4, 2), int)
     still = np.full(base.shape, 0.1, np.float32)
     found = most_likely(cost, base, -4, penalty=penalty, still=still, sweeps=3)
@@ -63,7 +63,7 @@ def test_a_row_pulls_the_others_that_have_nothing_to_say():
 def test_marginals_of_a_chain_are_those_of_the_sum_over_everything():
     rng = np.random.default_rng(5)
     base = np.array([[0, 2, 1]])
-    cost = rng.uniform(0, 3, (1, 2, 3, 5)).astype(np.float32)
+    cost = rng.uniform(0, 3, (1, 2, 5, 3)).astype(np.float32)
     penalty = jump_penalty(4, 1.0, 0.3)
     mean, std = marginals(cost, base, penalty, sweeps=2)
     found = everything(cost, -1, base, penalty, np.zeros(base.shape))

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from mosart.simulate import Simulation
-from mosart.workflow.accuracy import MEASURED
+from mosart.workflow.accuracy import MEASURED, SYNTHESIS, expected_error
 from mosart.workflow.config import Config
 from mosart.workflow.provenance import software_version
 
@@ -41,6 +41,22 @@ def test_the_readme_states_the_measured_error() -> None:
     for zone, volume, _ in MEASURED.values():
         for low, high in (zone, volume):
             assert f"{100 * low:.0f}–{100 * high:.0f} %" in text
+
+
+def test_what_is_stated_of_synthesis_are_the_extremes_of_its_table() -> None:
+    text = (PROJECT / "docs" / "synthesis.md").read_text(encoding="utf-8").split("## How accurate it is")[1]
+    table = text.split("\n| scene |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip().split(" / ") for cell in row.split("|")[1:-1]] for row in table]
+    assert len(rows) > 10
+    shares = [float(row[1][0]) / float(row[2][0]) for row in rows]
+    still = [float(row[1][1]) for row in rows]
+    bars = [float(row[4][0]) for row in rows]
+    known = ((shares, 2), (still, 1), (bars, 2))
+    assert [(round(min(v), digits), round(max(v), digits)) for v, digits in known] == list(SYNTHESIS)
+    low, high = SYNTHESIS[0]
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert f"wrong by {100 * low:.0f} to {100 * high:.0f} % of the change" in readme
+    assert f"{low:.0%} to {high:.0%} of the change" in expected_error("synthesis")
 
 
 def test_the_citation_file_is_whole() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,8 @@ class ElevationChange:
 
         Attributes: ``method``, ``reference_dates`` (``"YYYYMMDD,…"``), and where known ``stable_area``,
         ``azimuth_spacing`` and those of the stack.
+    looks : mapping of str to ElevationChange
+        The same on the radar grid of each look, where several looks were solved together.
 
     Raises
     ------
@@ -60,9 +62,40 @@ class ElevationChange:
     """
 
     dataset: xr.Dataset
+    looks: Mapping[str, ElevationChange] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         validate(self.dataset)
+
+    def on_radar(self, name: str) -> ElevationChange:
+        """Give a result of several looks on the radar grid of one of them.
+
+        Parameters
+        ----------
+        name : str
+            Of the look.
+
+        Returns
+        -------
+        ElevationChange
+            The joint change at the ground of the look's pixels, with what the look measured.
+
+        Raises
+        ------
+        InputError
+            If there is no such look, or the result is of one look alone.
+        """
+        if name not in self.looks:
+            raise InputError(
+                f"there is no look {name!r} in the result",
+                expected=" or ".join(self.looks) or "a result of several stacks, from `mosart.invert`",
+            )
+        return self.looks[name]
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the grid is a map's."""
+        return self.dims == MAP_DIMS
 
     @property
     def dates(self) -> tuple[dt.date, ...]:

@@ -90,7 +90,7 @@ def geocode(
     others = [n for n in data.variables if not {"azimuth", "range"} & set(data[n].dims) and n not in result]
     result = result.assign({n: data[n].drop_vars(set(data[n].coords) - {n}) for n in others})
     result = result.set_coords([n for n in others if n in data.coords])
-    return _georeference(result, grid)
+    return georeference(result, grid)
 
 
 def derive_grid(
@@ -343,8 +343,21 @@ def _choose(data: xr.Dataset, variables: Sequence[str] | None) -> list[str]:
     return list(variables)
 
 
-def _georeference(data: xr.Dataset, grid: MapGrid) -> xr.Dataset:
-    """Add coordinates and the grid mapping, by the CF conventions."""
+def georeference(data: xr.Dataset, grid: MapGrid) -> xr.Dataset:
+    """Add coordinates and the grid mapping, by the CF conventions.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        With dimensions ``y`` and ``x`` of the grid's shape.
+    grid : MapGrid
+        The map.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``x``, ``y`` and ``spatial_ref``.
+    """
     axes = (
         {
             "x": {

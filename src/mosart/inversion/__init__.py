@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,27 +13,35 @@ from numpy.typing import NDArray
 
 from mosart.change import ElevationChange
 from mosart.errors import InputError
+from mosart.geocoding import MapGrid
 from mosart.geometry.frame import LookFrame
 from mosart.io.names import parse_date
 from mosart.stack import Stack
 
 from .entries import Entry, plan_entries
+from .gather import NamedStack, gather, plan_together
 from .method import Method, Options
 from .preparation import despeckled
 from .regularised import invert_regularised
 from .rowwise import invert_amplitude, invert_intensity
+from .samedem import check_ground, common_grid
 from .synthesis.invert import invert_synthesis
 from .synthesis.needed import synthesis_fault
+from .synthesis.several import invert_several
 
 __all__ = [
     "METHODS",
     "Entry",
     "Method",
     "Options",
+    "check_ground",
+    "common_grid",
     "default_method",
     "despeckled",
+    "gather",
     "invert",
     "plan_entries",
+    "plan_together",
 ]
 
 logger = logging.getLogger(__name__)
@@ -50,36 +58,46 @@ AnyDate = dt.date | str | np.datetime64
 
 
 def invert(
-    stack: Stack,
+    stack: Stack | Sequence[Stack],
     method: str | None = None,
     reference: Sequence[AnyDate] | AnyDate | None = None,
     epochs: Sequence[Sequence[AnyDate]] | None = None,
     *,
-    frame: LookFrame | None = None,
+    frame: LookFrame | Sequence[LookFrame | None] | None = None,
+    names: Sequence[str] | None = None,
+    grid: MapGrid | None = None,
     despeckle: str = "nlm",
     weights: str | NDArray[Any] | xr.DataArray = "unit",
     stable: NDArray[np.bool_] | xr.DataArray | None = None,
     stable_name: str = "given",
     tile_rows: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ElevationChange:
     """Elevation change of every date, or epoch, against the reference.
 
     Parameters
     ----------
-    stack : Stack
-        Images and DEM; its mask says what not to use.
+    stack : Stack or sequence of Stack
+        Images and DEM; its mask says what not to use. A sequence: several looks of one ground, which
+        ``synthesis`` solves together.
     method : str, optional
         A name in :data:`METHODS`; by default ``synthesis`` where it can be, else ``rowwise-intensity``,
         which is logged (:func:`default_method`).
     reference : date or sequence of dates, optional
         Dates (``datetime.date``, ``"YYYYMMDD"``) whose mean is the reference; the earliest if not given,
-        which is logged.
+        which is logged. Of several stacks each needs one; if not given, each one's earliest.
     epochs : sequence of sequences of dates, optional
         Dates that are averaged (the mean of their intensities) into one entry each, named after the
-        last; every date by itself if not given.
+        last; every date by itself if not given. Several stacks need it: dates select from every stack that
+        has them.
     frame : LookFrame, optional
         Geometry of the look; derived from the stack if not given. Where it cannot be, the change is
-        given at the fixed slant-range pixel only, which is logged.
+        given at the fixed slant-range pixel only, which is logged. Of several stacks one each.
+    names : sequence of str, optional
+        What several stacks are called; ``look1``, ``look2``… if not given.
+    grid : MapGrid, optional
+        Map of the result of several stacks; by default in the UTM zone, over all of them
+        (:func:`mosart.inversion.samedem.common_grid`).
     despeckle : {"nlm", "none"}
         Filter of the images before a row-wise inversion, see :func:`despeckled`.
     weights : {"unit", "stable", "robust"} or array (azimuth, range)
@@ -94,11 +112,14 @@ def invert(
     tile_rows : int, optional
         Azimuth rows that are worked on at a time; as many as fit the memory if not given. Results of
         different tilings agree to 1e-6 m.
+    progress : callable, optional
+        Called with what is done and what there is to do, by a method that works before it returns.
 
     Returns
     -------
     ElevationChange
-        In metres, positive where the surface rose. Lazy where it is too large to be kept in memory.
+        In metres, positive where the surface rose. Lazy where it is too large to be kept in memory. Of
+        several stacks on the map grid (date, y, x); ``on_radar(name)`` gives it on the grid of one of them.
         An entry that is the reference itself is zero by definition; one of several reference dates is
         compared with the mean of the others.
 
@@ -106,12 +127,24 @@ def invert(
     ------
     InputError
         If there is no such method, date, weighting or despeckling, two epochs end on one date, or an
-        array does not fit the stack.
+        array does not fit the stack. Of several stacks, if they cannot be solved together, and why.
     """
     if method is not None and method not in METHODS:
         raise InputError(f"there is no method {method!r}", expected=" or ".join(METHODS))
     chosen = None if reference is None else _dates(reference)
     groups = None if epochs is None else [_dates(epoch) for epoch in epochs]
+    if not isinstance(stack, Stack):
+        together = _together(stack, method, names, frame, stable)
+        before, plan = plan_together(together, chosen, groups)
+        check_ground(together)
+        grid = grid if grid is not None else common_grid([look.stack for look in together])
+        return invert_several(together, before, plan, grid, progress=progress)
+    if (names, grid) != (None, None) or not (frame is None or isinstance(frame, LookFrame)):
+        raise InputError(
+            "names, a map grid and look frames are for several stacks",
+            expected="one LookFrame and neither names nor grid, for a single stack",
+            hint="`mosart.geocode(change, grid)` brings the result of one stack to a map",
+        )
     first, entries = plan_entries(stack.dates, chosen, groups)
     frame = frame if frame is not None else _frame(stack)
     options = Options(
@@ -121,8 +154,31 @@ def invert(
         stable=_stable(stable, stack),
         stable_name=stable_name,
         tile_rows=tile_rows,
+        progress=progress,
     )
     return METHODS[method or default_method(stack, frame)](stack, first, entries, options)
+
+
+def _together(
+    stacks: Sequence[Stack],
+    method: str | None,
+    names: Sequence[str] | None,
+    frames: LookFrame | Sequence[LookFrame | None] | None,
+    stable: NDArray[np.bool_] | xr.DataArray | None,
+) -> tuple[NamedStack, ...]:
+    """Refuse what several looks cannot have, and name them."""
+    if method not in {None, "synthesis"}:
+        raise InputError(
+            f"the method {method} takes one stack",
+            expected="synthesis, which solves several looks together",
+            got=f"{len(stacks)} stacks and method {method!r}",
+        )
+    if stable is not None:
+        raise InputError(
+            "stable ground cannot be given for several stacks",
+            expected="none: an array is on the radar grid of one stack, and synthesis finds it by itself",
+        )
+    return gather(stacks, names, frames)
 
 
 def default_method(stack: Stack, frame: LookFrame | None) -> str:

@@ -164,7 +164,7 @@ def amplitude_figures(
     ------
     matplotlib.figure.Figure
         A page. Amplitudes are on one scale, in decibels; the residual is measured over modelled in decibels,
-        on one scale centred on 0.
+        on one scale centred on 0; the note of the modelled amplitude stands above it.
     """
     view = ground.view
     triples = [_triple(*pair) for pair in zip(measured, modelled, strict=True)]
@@ -185,7 +185,8 @@ def amplitude_figures(
                 drawn = _panel(axes, panel, Ground(view, ground.areas), scale)
                 label(axes, view, horizontal=row == len(page) - 1, vertical=column == 0)
                 name = ("measured", "modelled", "residual")[column]
-                axes.set_title(f"{panel.date:%Y-%m-%d} {name}", fontsize=8)
+                note = f"\n{panel.note}" if column == 2 and panel.note else ""
+                axes.set_title(f"{panel.date:%Y-%m-%d} {name}{note}", fontsize=8)
                 if row == 0 and column > 0:
                     place = [list(grid[:, :2].flat), list(grid[:, 2])][column - 1]
                     colour_bar(
@@ -277,7 +278,7 @@ def _relief(shade: Floats, where: NDArray[np.bool_]) -> Floats:
 
 def _triple(measured: Panel, modelled: Panel) -> tuple[Panel, Panel, Panel]:
     one, other = decibels(measured), decibels(modelled)
-    return one, other, Panel(one.date, one.values - other.values, one.reason)
+    return one, other, Panel(one.date, one.values - other.values, one.reason, modelled.note)
 
 
 def _ends(images: Sequence[Floats]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +250,7 @@ def _amplitude_pages(
     measured = [_quantity(data, "measured_amplitude", panel, i, most) for i, panel in enumerate(empty)]
     if "modelled_amplitude" in data:
         modelled = [_quantity(data, "modelled_amplitude", panel, i, most) for i, panel in enumerate(empty)]
+        modelled = [replace(panel, note=_fit(data, i)) for i, panel in enumerate(modelled)]
         figures = dates.amplitude_figures(
             measured, modelled, Ground(view, masks), "Amplitude: measured, modelled, and what is left over"
         )
@@ -296,6 +298,14 @@ def _quantity(data: xr.Dataset, name: str, like: Panel, index: int, most: int) -
     image = shrink(data[name].isel(date=index), most)
     reason = like.reason if like.reason.shape == image.shape else reasons(np.zeros(image.shape, np.uint8))
     return Panel(like.date, image, np.where(np.isfinite(image), 0, reason), like.note)
+
+
+def _fit(data: xr.Dataset, index: int) -> str:
+    """How well the modelled amplitude explains the measured one, where the method says it."""
+    if "noise_rescaling" not in data or not np.isfinite(data["noise_rescaling"].values[index]):
+        return ""
+    noise, still = (float(data[name].values[index]) for name in ("noise_rescaling", "stable_share"))
+    return f"noise {noise:.2f} of the expected, {still:.0%} still ground"
 
 
 def _sigma(std: float) -> str:

@@ -13,13 +13,15 @@ MEASURED = {
     "rowwise-intensity": ((0.40, 0.90), (0.34, 0.84), (2.7, 5.5)),
 }
 
+#: The same of ``synthesis``: extremes over the scenes of the table in docs/synthesis.md, which the tests hold
+#: against these numbers: the error over the change (rms) where the ground changed, the error in metres where
+#: it did not, and the share of errors inside nominal 90 % bars where the ground changed.
+SYNTHESIS = ((0.03, 0.41), (0.1, 1.0), (0.58, 1.0))
+
 #: What is known of the methods that were measured on fewer scenes.
 OTHERS = {
     "regularised": "a regularised map has no stripes and less change than there is: wrong by about two "
     "thirds of the change on a simulated crater; the standard error describes still ground alone",
-    "synthesis": "on simulated ground that kept its texture, synthesis was wrong by 3% to 33% of the change, "
-    "by 0.1 to 1.3 m where nothing changed, and its 90% bars held 57% to 99% of the errors "
-    "(docs/synthesis.md); new rock is withheld, and changes only a few nodes wide can be missed",
 }
 
 
@@ -36,6 +38,15 @@ def expected_error(method: str) -> str:
     str
         One paragraph.
     """
+    if method == "synthesis":
+        zone, still, bars = SYNTHESIS
+        return (
+            f"on simulated ground that kept its texture, synthesis was wrong by {zone[0]:.0%} to "
+            f"{zone[1]:.0%} of the change, by {still[0]:.1f} to {still[1]:.1f} m where nothing changed, "
+            f"and its 90% bars held {bars[0]:.0%} to {bars[1]:.0%} of the errors (docs/synthesis.md); new "
+            "rock is withheld, changes only a few nodes wide can be missed, and where hardly any ground is "
+            "still the level is not known"
+        )
     if method not in MEASURED:
         return OTHERS[method]
     zone, volume, still = MEASURED[method]

@@ -8,6 +8,8 @@ derivatives), :mod:`law` and :mod:`reflectivity` (what the reference image says 
 explanation holds where), :mod:`look` (an image against its rendering),
 :mod:`problem` (unknown fields that one or more looks see), :mod:`learning` (envelopes and noise),
 :mod:`newton` (the refinement), :mod:`posterior`, :mod:`epoch` (an epoch against the reference),
-:mod:`invert` (from a stack to a result). Several looks of one ground: :mod:`sharedground` (where their rows
-lie), :mod:`mapped` (laid on one map), :mod:`kept` and :mod:`joint`; no command reaches them yet.
+:mod:`invert` (from a stack to a result). Several looks of one ground:
+:mod:`sharedground` (where their rows lie), :mod:`mapped` (laid on one map), :mod:`kept` and :mod:`joint`,
+:mod:`together` (one epoch), :mod:`directions` (from how many sides), :mod:`onlook` and :mod:`onmap` (the
+results), :mod:`several` (from stacks to a result).
 """

@@ -27,7 +27,7 @@ def _min_sum(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kern
     cost, base, first, penalty, still, sweeps, ceiling, right, left, down, up,
 ):  # fmt: skip
     """Min-sum; the label k of a node is base + first + k. Messages are left in the last four."""
-    blocks, edges, count, slopes = cost.shape
+    blocks, edges, slopes, count = cost.shape
     most = slopes // 2
     nodes = edges + 1
     reach = len(penalty) - 1
@@ -42,9 +42,9 @@ def _min_sum(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kern
                         h[k] += still[a, n - 1]
                     right[a, n, k] = 1e9
                 low = np.float32(1e9)
-                for k in range(count):
-                    for t in range(max(-most, -k), min(most, count - 1 - k) + 1):
-                        v = h[k] + cost[a, n - 1, k, t + most]
+                for t in range(-most, most + 1):
+                    for k in range(max(0, -t), min(count, count - t)):
+                        v = h[k] + cost[a, n - 1, t + most, k]
                         right[a, n, k + t] = min(v, right[a, n, k + t])
                 for k in range(count):
                     low = min(low, right[a, n, k])
@@ -56,13 +56,14 @@ def _min_sum(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kern
                     h[k] = left[a, n + 1, k] + down[a, n + 1, k] + up[a, n + 1, k]
                     if k != zero:
                         h[k] += still[a, n + 1]
+                    left[a, n, k] = 1e9
                 low = np.float32(1e9)
+                for t in range(-most, most + 1):
+                    for k in range(max(0, -t), min(count, count - t)):
+                        v = h[k + t] + cost[a, n, t + most, k]
+                        left[a, n, k] = min(v, left[a, n, k])
                 for k in range(count):
-                    best = np.float32(1e9)
-                    for t in range(max(-most, -k), min(most, count - 1 - k) + 1):
-                        best = min(best, h[k + t] + cost[a, n, k, t + most])
-                    left[a, n, k] = best
-                    low = min(low, best)
+                    low = min(low, left[a, n, k])
                 for k in range(count):
                     left[a, n, k] -= low
         for n in range(nodes):
@@ -76,14 +77,15 @@ def _min_sum(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kern
                         h[k] = right[b, n, k] + left[b, n, k] + message[b, n, k]
                         if k != zero:
                             h[k] += still[b, n]
+                        message[a, n, k] = 1e9
                     shift = base[a, n] - base[b, n]
                     low = np.float32(1e9)
+                    for t in range(-reach, reach + 1):  # from label k + shift + t of the other row
+                        for k in range(max(0, -shift - t), min(count, count - shift - t)):
+                            v = h[k + shift + t] + penalty[abs(t)]
+                            message[a, n, k] = min(v, message[a, n, k])
                     for k in range(count):
-                        best = np.float32(1e9)
-                        for m in range(max(0, k + shift - reach), min(count - 1, k + shift + reach) + 1):
-                            best = min(best, h[m] + penalty[abs(k + shift - m)])
-                        message[a, n, k] = best
-                        low = min(low, best)
+                        low = min(low, message[a, n, k])
                     for k in range(count):
                         message[a, n, k] = min(message[a, n, k] - low, ceiling)
 
@@ -93,7 +95,7 @@ def _sum_product(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a 
     likelihood, base, weight, least, sweeps, right, left, down, up, mean, spread,
 ):  # fmt: skip
     """Sum-product: marginal mean and standard deviation of every node, in labels from the base's middle."""
-    blocks, edges, count, slopes = likelihood.shape
+    blocks, edges, slopes, count = likelihood.shape
     most = slopes // 2
     nodes = edges + 1
     reach = len(weight) - 1
@@ -110,7 +112,7 @@ def _sum_product(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a 
                     top = max(top, h[k])
                 for k in range(count):
                     for t in range(max(-most, -k), min(most, count - 1 - k) + 1):
-                        o[k + t] += h[k] / top * likelihood[a, n - 1, k, t + most]
+                        o[k + t] += h[k] / top * likelihood[a, n - 1, t + most, k]
                 top = o.max()
                 for k in range(count):
                     right[a, n, k] = o[k] / top
@@ -122,7 +124,7 @@ def _sum_product(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a 
                     top = max(top, h[k])
                 for k in range(count):
                     for t in range(max(-most, -k), min(most, count - 1 - k) + 1):
-                        o[k] += h[k + t] / top * likelihood[a, n, k, t + most]
+                        o[k] += h[k + t] / top * likelihood[a, n, t + most, k]
                 top = o.max()
                 for k in range(count):
                     left[a, n, k] = o[k] / top
@@ -189,8 +191,8 @@ def most_likely(
 
     Parameters
     ----------
-    cost : ndarray (block row, edge, label, slope) float32
-        Nats; the last axis is the next node's label less this one's, plus the largest.
+    cost : ndarray (block row, edge, slope, label) float32
+        Nats; the third axis is the next node's label less this one's, plus the largest.
     base : ndarray (block row, node) of int
         What the labels are relative to.
     first : int
@@ -207,7 +209,7 @@ def most_likely(
     ndarray (block row, node) of int
         The base included.
     """
-    shape = (*base.shape, cost.shape[2])
+    shape = (*base.shape, cost.shape[3])
     messages = [np.zeros(shape, np.float32) for _ in range(4)]
     _min_sum(cost, base, first, penalty, still, sweeps, np.float32(MOST_AZIMUTH), *messages)
     belief = messages[0] + messages[1] + messages[2] + messages[3]
@@ -221,7 +223,7 @@ def marginals(cost: Float32, base: Int, penalty: Float32, *, sweeps: int) -> tup
 
     Parameters
     ----------
-    cost : ndarray (block row, edge, label, slope) float32
+    cost : ndarray (block row, edge, slope, label) float32
         Nats; an odd number of labels, the base in their middle.
     base : ndarray (block row, node) of int
         What the labels are relative to.
@@ -235,7 +237,7 @@ def marginals(cost: Float32, base: Int, penalty: Float32, *, sweeps: int) -> tup
     mean, std : ndarray (block row, node)
         Labels; the base included.
     """
-    shape = (*base.shape, cost.shape[2])
+    shape = (*base.shape, cost.shape[3])
     messages = [np.ones(shape, np.float32) for _ in range(4)]
     mean, spread = np.empty(base.shape), np.empty(base.shape)
     likelihood = np.exp(cost.min(axis=(2, 3), keepdims=True) - cost)

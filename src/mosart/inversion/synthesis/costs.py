@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaincinv, polygamma
 
 from mosart.compiled import compiled
+
+Float32 = NDArray[np.float32]
 
 #: Tempering of the data: neighbouring pixels share the reference's smoothed speckle and the model's errors.
 TEMPER = 0.5
@@ -65,57 +68,108 @@ def scoring(new_looks: float, reference_looks: float) -> Scoring:
     return Scoring(float(looks), float(cost.mean()), float(cap))
 
 
+def _logarithm() -> tuple[np.float32, ...]:
+    """Polynomial for the binary logarithm of 1 to 2, in what exceeds 1.5, highest power first."""
+    at = np.polynomial.Chebyshev.interpolate(lambda m: np.log2(1.5 + m), 9, (-0.5, 0.5))
+    return tuple(np.float32(c) for c in at.convert(kind=np.polynomial.Polynomial).coef[::-1])
+
+
+#: Errors below 1e-6: what is measured is uncertain by far more.
+LOGARITHM = _logarithm()
+#: Pixels of slant range below which a facet counts as folded.
+SHORTEST = np.float32(0.05)
+
+
 @compiled
-def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0917 - a kernel
-    position, width, rho, depth, cap, cumulative, first_row, last_row, base, labels, most, lift, light,
+def _add_facet(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
+    near, far, before, upto, shaded, lit, dark, looks, cap, match, fold, low, high, gone, out,
+):  # fmt: skip
+    """Add a facet's cost for neighbouring labels: plain arithmetic, many labels at a time.
+
+    near, far: where its points land; before, upto: cumulative intensity there; shaded: the labels up to which
+    it is in shadow; low, high: the image's edges.
+    """
+    c = LOGARITHM
+    for n in range(len(out)):
+        x, y = near[n], far[n]
+        s = y - x
+        new = max(upto[n] - before[n], np.float32(0.0)) + dark * s
+        old = dark * s + (np.float32(0.0) if np.float32(n) < shaded else lit)
+        both = new + old
+        ratio = np.float32(4.0) * new * old / (both * both)
+        bits = np.float32(ratio if s > SHORTEST else np.float32(1.0)).view(np.int32)
+        m = np.int32((bits & 0x7FFFFF) | 0x3F800000).view(np.float32) - np.float32(1.5)
+        power = (((((((((c[0] * m + c[1]) * m + c[2]) * m + c[3]) * m + c[4]) * m + c[5]) * m + c[6]) * m
+                   + c[7]) * m + c[8]) * m + c[9])  # fmt: skip
+        fit = -looks * (np.float32((bits >> 23) - 127) + power)
+        cost = s * (min(fit, cap) - match) if s > SHORTEST else fold * (SHORTEST - s)
+        out[n] += cost if (low <= x) & (x < high) & (low <= y) & (y < high) else gone
+
+
+@compiled
+def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
+    position, width, rho, depth, cap, cumulative, first_row, last_row, base, start, step, most, lift, light,
     facets, looks, match, fold, leave, dark, stiff, unit, out,
 ):  # fmt: skip
-    """Cost of the ground between nodes e and e + 1 of a block row having changes base + labels.
+    """Cost of the ground between nodes e and e + 1 of a block row having changes base + start + n step.
 
     position, width, depth: pixels; lift, light: pixels of slant range, and of width, per metre.
+
+    The ground between two nodes is linear in their labels: where any label puts a point is one of `facets`
+    places a step. They are looked up once, and the rest is arithmetic along the labels, in single precision
+    about the place of the edge.
     """
     blocks, nodes = base.shape
     pixels = cumulative.shape[1] - 1
-    count = len(labels)
+    count, slopes = out.shape[3], out.shape[2]
+    f32 = np.float32
+    place = np.empty((facets + 1, facets, count), np.float32)
+    light_to = np.empty((facets + 1, facets, count), np.float32)
+    looks_, match_, fold_, dark_ = f32(looks * np.log(2)), f32(match), f32(fold), f32(dark)
     for a in range(blocks):
         for e in range(nodes - 1):
-            for n in range(count):
-                da = base[a, e] + labels[n]
-                for t in range(max(-most, -n), min(most, count - 1 - n) + 1):
-                    db = base[a, e + 1] + labels[n + t]
-                    dd = (db - da) / facets
-                    jump = abs(db - da) / unit
-                    c = stiff * min(jump * jump, jump)
-                    for j in range(first_row[a], last_row[a]):
-                        i = e * facets
-                        q = position[j, i] - lift[i] * da
-                        i0 = 0.0
-                        inside = 0 <= q < pixels
-                        if inside:
+            across = base[a, e + 1] - base[a, e]
+            for slope in range(slopes):
+                jump = abs(across + (slope - most) * step) / unit
+                out[a, e, slope, :] = stiff * min(jump * jump, jump)
+            for j in range(first_row[a], last_row[a]):
+                near = np.floor(position[j, e * facets] - lift[e * facets] * (base[a, e] + start))
+                anchor = cumulative[j, int(min(max(near, 0), pixels))]
+                for f in range(facets + 1):
+                    i = e * facets + f
+                    phases = facets if 0 < f < facets else 1
+                    for phase in range(phases):
+                        for n in range(count):
+                            d = base[a, e] + start + across * f / facets + step * (n + phase / facets)
+                            q = position[j, i] - lift[i] * d
+                            place[f, phase, n] = q - near
+                            q = min(max(q, 0.0), pixels - 1e-9)
                             k = int(q)
-                            i0 = cumulative[j, k] + (q - k) * (cumulative[j, k + 1] - cumulative[j, k])
-                        for f in range(facets):
-                            i = e * facets + f
-                            q2 = position[j, i + 1] - lift[i + 1] * (da + dd * (f + 1))
-                            inside2 = 0 <= q2 < pixels
-                            i1 = 0.0
-                            if inside2:
-                                k = int(q2)
-                                i1 = cumulative[j, k] + (q2 - k) * (cumulative[j, k + 1] - cumulative[j, k])
-                            if inside and inside2:
-                                s = q2 - q
-                                if s > 0.05:
-                                    w = width[j, i] + light[i] * dd
-                                    if depth[j, i] > 0 and light[i] * (da + dd * (f + 0.5)) < depth[j, i]:
-                                        w = 0.0
-                                    ratio = (i1 - i0 + dark * s) / (dark * s + max(w, 0.0) * rho[j, i])
-                                    cost = looks * np.log((1 + ratio) * (1 + ratio) / (4 * ratio))
-                                    c += s * (min(cost, cap[j, i]) - match)
-                                else:
-                                    c += fold * (0.05 - s)
-                            elif 0 <= position[j, i] < pixels and 0 <= position[j, i + 1] < pixels:
-                                c += leave
-                            q = q2
-                            i0 = i1
-                            inside = inside2
-                    out[a, e, n, t + most] = c
+                            pixel = cumulative[j, k + 1] - cumulative[j, k]
+                            light_to[f, phase, n] = cumulative[j, k] - anchor + (q - k) * pixel
+                low, high = f32(-near), f32(pixels - near)
+                for f in range(facets):
+                    i = e * facets + f
+                    inside = 0 <= position[j, i] < pixels and 0 <= position[j, i + 1] < pixels
+                    gone = f32(leave if inside else 0.0)
+                    most_here = f32(cap[j, i])
+                    for slope in range(slopes):
+                        t = slope - most
+                        rise = (across + t * step) / facets
+                        lit = f32(max(width[j, i] + light[i] * rise, 0.0) * rho[j, i])
+                        # where the old ground was in shadow, the new one is lit above that shadow's edge
+                        edge = f32((depth[j, i] / light[i] - base[a, e] - start - rise * (f + 0.5)) / step
+                                   if depth[j, i] > 0 else -1e9)  # fmt: skip
+                        p, r = (t * f) % facets, (t * (f + 1)) % facets
+                        u, v = (t * f) // facets, (t * (f + 1)) // facets
+                        n0, n1 = max(0, -t), min(count, count - t)
+                        _add_facet(
+                            place[f, p, n0 + u : n1 + u], place[f + 1, r, n0 + v : n1 + v],
+                            light_to[f, p, n0 + u : n1 + u], light_to[f + 1, r, n0 + v : n1 + v],
+                            edge - f32(n0), lit, dark_, looks_, most_here, match_, fold_, low, high, gone,
+                            out[a, e, slope, n0:n1],
+                        )  # fmt: skip
+            for slope in range(slopes):
+                t = slope - most
+                out[a, e, slope, : max(0, -t)] = 1e4
+                out[a, e, slope, min(count, count - t) :] = 1e4

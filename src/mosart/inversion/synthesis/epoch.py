@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -285,13 +286,33 @@ class OnRadar:
     shadow: Bool
 
 
-def to_radar(result: Result, reference: Reference, height: Float, reference_height: float) -> OnRadar:
+class OnKnots(Protocol):
+    """What is brought to the pixels: fields on the knots of a scene, (block row, knot)."""
+
+    @property
+    def scene(self) -> Scene:
+        """Whose knots they are."""
+
+    @property
+    def change(self) -> Float:
+        """Metres."""
+
+    @property
+    def std(self) -> Float:
+        """Metres."""
+
+    @property
+    def unresolved(self) -> Bool:
+        """Where the change is not to be used."""
+
+
+def to_radar(result: OnKnots, reference: Reference, height: Float, reference_height: float) -> OnRadar:
     """Bring a result to the pixels: at their fixed ground position, and at their slant range.
 
     Parameters
     ----------
-    result : Result
-        On the nodes.
+    result : OnKnots
+        On the knots.
     reference : Reference
         Of the epoch.
     height : ndarray (azimuth, range)

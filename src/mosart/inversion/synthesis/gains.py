@@ -70,7 +70,10 @@ def date_gain(sums: Float, reference: Float, rows_block: int, looks: float) -> F
     ndarray (block row,)
         Natural logarithm.
     """
-    good = (sums > 0) & (reference > 0.1 * np.nanmedian(reference))
+    both = np.isfinite(sums) & np.isfinite(reference)
+    if not both.any():
+        return np.zeros(len(sums))
+    good = both & (sums > 0) & (reference > 0.1 * np.nanmedian(reference))
     if not good.any():
         return np.zeros(len(sums))
     ratio = np.where(good, np.log(np.where(good, sums, 1) / np.where(good, reference, 1)), 0.0)

@@ -19,6 +19,7 @@ from .part import FIELDS, Answer, Part, read_part, solve_part
 from .reference import Scattering
 from .survey import learn_gains, learn_scattering, read_sums, sample_places
 from .tiles import HALO_PIXELS, Box, halo_rows, plan_tiles
+from .told import Told, pooled
 from .working import in_order, working_threads
 
 logger = logging.getLogger(__name__)
@@ -39,11 +40,14 @@ class Image:
         Log gains, NaN for an entry that is the reference.
     scattering : dict of tuple of datetime.date to Scattering
         What was learned, by reference dates.
+    told : dict of int to Told
+        Numbers to judge an entry by; none of an entry that is the reference.
     """
 
     canvas: Canvas
     row_gain: Float
     scattering: dict[tuple[Date, ...], Scattering] = field(default_factory=dict)
+    told: dict[int, Told] = field(default_factory=dict)
 
 
 def solve_image(
@@ -99,6 +103,8 @@ def _solve_whole(image: Image, stack: Stack, entries: tuple[Entry, ...], frame: 
         image.row_gain[k] = answer.row_gain
         if answer.reference is not None:
             image.scattering[entries[k].reference] = answer.reference.scattering
+        if answer.told is not None:
+            image.told[k] = answer.told
 
 
 def _solve_tiles(
@@ -120,6 +126,7 @@ def _solve_tiles(
         return item[0], solve_part(item[1], entries, known)
 
     searched: list[list[Box]] = [[] for _ in entries]
+    told: list[list[Told]] = [[] for _ in entries]
     total = np.zeros((2, *image.row_gain.shape))
     for done, (box, answers) in enumerate(in_order(solve, _parts(stack, bands, frame), threads), start=1):
         for k, answer in enumerate(answers):
@@ -129,8 +136,11 @@ def _solve_tiles(
             total[1, k, box.rows.slice] += share
             if answer.searched:
                 searched[k].append(box)
+            if answer.told is not None:
+                told[k].append(answer.told)
         progress(samples + done, samples + len(tiles))
     image.row_gain[:] = np.where(total[1] > 0, total[0] / np.maximum(total[1], 1e-12), np.nan)
+    image.told.update({k: pooled(parts) for k, parts in enumerate(told) if parts})
     for k, entry in enumerate(entries):
         for box in boxes_beyond(image.canvas, k, searched[k], tiles, scale):
             logger.info(

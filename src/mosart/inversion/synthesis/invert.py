@@ -20,7 +20,7 @@ from .image import Image, solve_image
 from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
-from .told import moved_text, registration_attributes
+from .told import DATED, moved_text, registration_attributes, stable_text, told_text
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ ATTRS: dict[str, dict[str, Any]] = {
     "row_gain": {"long_name": "log gain of the epoch's rows against the reference", "units": "1"},
     "averaged_dates": {"long_name": "images of the entry"},
     "mask": MASK_ATTRS,
+    **DATED,
 }
 
 
@@ -116,6 +117,17 @@ def invert_synthesis(
         _report(dates, found)
         if told := moved_text(found.registration, frame):
             logger.warning("%s", told)
+    for k, entry in enumerate(entries):
+        if entry.reference and k not in image.told:
+            logger.warning(
+                "%s: too little ground is shown by both the images and the reference: no change is given",
+                f"{entry.date:%Y%m%d}",
+            )
+    for k, numbers in image.told.items():
+        name = f"{entries[k].date:%Y%m%d}"
+        logger.info("%s: %s", name, told_text(numbers))
+        if warned := stable_text(numbers):
+            logger.warning("%s: %s", name, warned)
     return ElevationChange(_dataset(stack, reference, entries, image, frame))
 
 
@@ -156,6 +168,9 @@ def _dataset(
         data[name] = (grid, _hidden(values, mask) if name in WITHHELD else values)
     data["mask"] = (grid, mask)
     data["row_gain"] = (grid[:2], image.row_gain.astype(np.float32))
+    for name in DATED:
+        values = [getattr(image.told.get(k), name, np.nan) for k in range(len(entries))]
+        data[name] = ("date", np.array(values, dtype=np.float64))
     texts = [",".join(f"{date:%Y%m%d}" for date in entry.images) for entry in entries]
     data["averaged_dates"] = ("date", np.array(texts))
     for name in ("height", "longitude", "latitude", "incidence_angle"):

@@ -38,8 +38,8 @@ DISAGREE_ERRORS, DISAGREE_LEAST = 4.0, 0.3
 GENTLE = (-0.5, 0.3)
 #: Rows and facets at an image's edge that tell no level.
 EDGE_ROWS, EDGE_FACETS = 4, 10
-#: Fewest nodes that both looks see, for a common level.
-FEWEST_COMMON = 100
+#: Fewest nodes that both looks see, for a common level; and parts of them that its error is read from.
+FEWEST_COMMON, PARTS = 100, 16
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class MappedLook:
         Facets whose texture mends what the DEM does not show: it stays whatever happened.
     level : float
         Log reflectivity of ground of median brightness, in this look's calibration.
+    level_std : float
+        Its standard error against the mean of the looks; NaN where they share too little ground.
     """
 
     scene: Scene
@@ -68,6 +70,7 @@ class MappedLook:
     to_facets: sp.csr_array
     mends: Bool
     level: float = 0.0
+    level_std: float = float("nan")
 
     @property
     def texture(self) -> Float:
@@ -216,8 +219,16 @@ def calibrate(looks: Sequence[MappedLook]) -> list[MappedLook]:
         return [replace(look, level=float(np.median(look.texture[~look.mends]))) for look in looks]
     log = np.log(np.array(means)[:, common])
     middle = float(np.median(log.mean(axis=0)))
-    offsets = np.median(log - log.mean(axis=0), axis=1)
-    return [replace(look, level=middle + float(o)) for look, o in zip(looks, offsets)]
+    rest = log - log.mean(axis=0)
+    offsets = np.median(rest, axis=1)
+    stds = [_median_std(values) for values in rest]
+    return [replace(look, level=middle + float(o), level_std=s) for look, o, s in zip(looks, offsets, stds)]
+
+
+def _median_std(values: Float) -> float:
+    """Tell the standard error of a median from the medians of parts: neighbours share their errors."""
+    medians = [float(np.median(part)) for part in np.array_split(values, PARTS)]
+    return float(np.std(medians, ddof=1) / np.sqrt(PARTS))
 
 
 def _without_contradictions(looks: list[MappedLook], nodes: MapNodes) -> list[MappedLook]:

@@ -88,18 +88,20 @@ class Matching:
         return np.concatenate([np.zeros((len(self.intensity), 1)), np.cumsum(self.intensity, axis=1)], axis=1)
 
     def costs(self, base: Float, labels: Float, most: int) -> Float32:
-        """Costs of all edges: (block row, edge, label, slope), nats."""
+        """Costs of all edges: (block row, edge, slope, label), nats; the labels equally spaced."""
         g, sc = self.ground, self.score
         position, width, depth = self.profile
         first = np.arange(self.shape[0]) * self.rows_block
         last = np.minimum(first + self.rows_block, len(g.height))
         cap = np.where(self.dark | (depth > 0), sc.match, sc.cap).astype(np.float32)
-        out = np.full((self.shape[0], self.shape[1] - 1, len(labels), 2 * most + 1), 1e4, np.float32)
+        out = np.zeros((self.shape[0], self.shape[1] - 1, 2 * most + 1, len(labels)), np.float32)
+        step = float(labels[1] - labels[0]) if len(labels) > 1 else 1.0
         per_facet = self.ground.spacing * float(np.median(g.sine)) / g.range_spacing
         edge_costs(
             position, width, self.reflectivity, depth, cap, self.cumulative, first, last,
-            np.ascontiguousarray(base, dtype=np.float64), labels, most, g.cosine / g.range_spacing,
-            g.sine / g.range_spacing, g.facets, sc.looks, sc.match, FOLD_COST * sc.cap,
+            np.ascontiguousarray(base, dtype=np.float64), float(labels[0]), step, most,
+            g.cosine / g.range_spacing, g.sine / g.range_spacing, g.facets,
+            sc.looks, sc.match, FOLD_COST * sc.cap,
             LEAVE_COST * (sc.cap - sc.match) * per_facet, DARK * float(np.median(self.intensity)),
             SLOPE_RANGE, self.unit, out,
         )  # fmt: skip

@@ -62,7 +62,8 @@ def effective_looks(sums: Sequence[Float]) -> float:
     block than pixels × looks, a despeckled image has more: both are measured so.
     """
     found = []
-    for a, b in combinations(sums, 2):
+    shown = [s for s in sums if np.isfinite(s).any()]
+    for a, b in combinations(shown, 2):
         lit = (a > DARKEST * np.nanmedian(a)) & (b > DARKEST * np.nanmedian(b))
         if lit.sum() < FEWEST_BLOCKS:
             continue

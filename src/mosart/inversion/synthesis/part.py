@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
 from mosart.inversion.entries import Date, Entry
-from mosart.masks import Flag
+from mosart.masks import Flag, withheld
 from mosart.stack import Stack
 
 from .epoch import Result, on_pixels, solve_epoch, to_radar
-from .reference import READING_BLOCK, Gained, Reference, Scattering, learn_reference, read_epoch
+from .needed import FEWEST_PIXELS, FEWEST_ROWS
+from .newton import CONVERGED
+from .reference import READING_BLOCK, Epoch, Gained, Reference, Scattering, learn_reference, read_epoch
+from .told import Told, ground_told
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,8 @@ Bits = NDArray[np.uint8]
 
 #: Seed of the posterior samples: the same images give the same numbers, bit by bit.
 SEED = 20190115
+#: Pixels that epoch and reference must both show: those of the smallest image.
+FEWEST_COMPARED = FEWEST_ROWS * FEWEST_PIXELS
 #: Images of an answer, float32.
 FIELDS = (
     "estimate",
@@ -71,17 +76,47 @@ class Part:
         """Take the part as one of a larger image."""
         return replace(self, place=place, whole=whole)
 
-    def entry_flags(self, dates: tuple[Date, ...]) -> Bits:
-        """Bits that any of some dates has; missing data only where all dates miss."""
-        any_bits = np.zeros(self.height.shape, np.uint8)
-        if not self.flags:
-            return any_bits
-        all_bits = np.full(self.height.shape, 255, np.uint8)
+    def any_flags(self, dates: tuple[Date, ...]) -> Bits:
+        """Bits that any of some dates has; missing data is another matter."""
+        bits = np.zeros(self.height.shape, np.uint8)
+        for date in dates if self.flags else ():
+            bits |= self.flags[date]
+        return bits & ~np.uint8(Flag.NODATA)
+
+    def missing(self, dates: tuple[Date, ...]) -> NDArray[np.bool_]:
+        """Pixels that none of some dates shows, and not because they are water or clipped."""
+        gone = np.ones(self.height.shape, bool)
         for date in dates:
-            any_bits |= self.flags[date]
-            all_bits &= self.flags[date]
-        nodata = np.uint8(Flag.NODATA)
-        return np.asarray((any_bits & ~nodata) | (all_bits & nodata), dtype=np.uint8)
+            lost = ~np.isfinite(self.intensity[date])
+            if self.flags:
+                told = np.uint8(Flag.WATER | Flag.CLIPPED)
+                lost &= ((self.flags[date] & told) == 0) | ((self.flags[date] & np.uint8(Flag.NODATA)) != 0)
+            gone &= lost
+        return gone
+
+    def date_flags(self, dates: tuple[Date, ...]) -> Bits:
+        """Bits that any of some dates has; no data where none of them shows the ground."""
+        gone = np.where(self.missing(dates), np.uint8(Flag.NODATA), 0)
+        return np.asarray(self.any_flags(dates) | gone, dtype=np.uint8)
+
+    def entry_flags(self, entry: Entry) -> Bits:
+        """Bits of an entry: of any of its dates; no data where the epoch or the reference has none."""
+        flags = self.any_flags((*entry.images, *entry.reference))
+        gone = self.missing(entry.images)
+        if entry.reference:
+            gone |= self.missing(entry.reference)
+        return np.asarray(flags | np.where(gone, np.uint8(Flag.NODATA), 0), dtype=np.uint8)
+
+    def shown(self, dates: tuple[Date, ...]) -> list[Date]:
+        """Dates that show anything here."""
+        return [date for date in dates if np.isfinite(self.intensity[date]).any()]
+
+    def compared(self, entry: Entry) -> int:
+        """Count the pixels that epoch and reference both show on ground that the DEM knows."""
+        both = np.isfinite(self.height)
+        for dates in (entry.images, entry.reference):
+            both &= np.isfinite([self.intensity[date] for date in dates]).any(axis=0)
+        return int(both.sum())
 
 
 def read_part(stack: Stack, rows: slice, pixels: slice, frame: LookFrame) -> Part:
@@ -148,12 +183,15 @@ class Answer:
         What the entry was compared with.
     searched : bool
         Whether the search for large changes ran.
+    told : Told or None
+        Numbers to judge it by; None for an entry that is the reference.
     """
 
     images: Mapping[str, NDArray[Any]]
     row_gain: Float
     reference: Reference | None
     searched: bool
+    told: Told | None = None
 
 
 def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = None) -> list[Answer]:
@@ -173,35 +211,37 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
     list of Answer
         One an entry.
     """
-    learned: dict[tuple[Date, ...], Reference] = {}
+    if known is None:
+        for date in sorted({d for e in entries for d in (*e.images, *e.reference)}):
+            if not part.shown((date,)):
+                logger.warning("%s: the image shows nothing and is left out", f"{date:%Y%m%d}")
+    learned: dict[tuple[tuple[Date, ...], bytes], Reference] = {}
     answers = []
     for entry in entries:
-        flags = part.entry_flags((*entry.images, *entry.reference))
+        flags = part.entry_flags(entry)
         if not entry.reference:
             answers.append(_zero(part.height, flags))
             continue
-        if entry.reference not in learned:
-            learned[entry.reference] = part_reference(part, entry.reference, known)
-        this = learned[entry.reference]
+        if part.compared(entry) < FEWEST_COMPARED:
+            answers.append(_nothing(part.height, flags))
+            continue
+        # water of any of its dates is not ground; where all dates share it, so do they the reference
+        water = (flags & np.uint8(Flag.WATER)) != 0
+        key = entry.reference, np.packbits(water).tobytes()
+        if key not in learned:
+            learned[key] = part_reference(part, entry.reference, known, water)
+        this = learned[key]
         gained = None if known is None else known.epoch[entry.images, entry.reference]
-        images = [part.intensity[date] for date in entry.images]
-        epoch = read_epoch(images, this, None if gained is None else _rows(gained, part))
+        images = [part.intensity[date] for date in part.shown(entry.images)]
+        epoch = read_epoch(images, this, None if gained is None else _rows(gained, part, entry.images))
         result = solve_epoch(this, epoch, seed=SEED)
-        logger.log(
-            logging.INFO if known is None else logging.DEBUG,
-            "%s: %.1f looks a pixel and date, noise %.2f of the expected, correlation range %.0f m, "
-            "last step %.3f m",
-            f"{entry.date:%Y%m%d}",
-            epoch.pixel_looks,
-            result.solution.looks[0].noise,
-            result.correlation_range,
-            result.solution.steps[-1],
-        )
-        answers.append(_answer(result, this, part, flags))
+        answers.append(_answer(result, this, epoch, part, flags))
     return answers
 
 
-def part_reference(part: Part, dates: tuple[Date, ...], known: Known | None) -> Reference:
+def part_reference(
+    part: Part, dates: tuple[Date, ...], known: Known | None, water: NDArray[np.bool_] | None = None
+) -> Reference:
     """Learn what the reference dates say of a part.
 
     Parameters
@@ -212,6 +252,8 @@ def part_reference(part: Part, dates: tuple[Date, ...], known: Known | None) -> 
         Of the reference.
     known : Known, optional
         Gains, and scattering where it holds these dates, of the whole image.
+    water : ndarray (azimuth, range) bool, optional
+        What is not ground; by default the water of the reference dates.
 
     Returns
     -------
@@ -222,22 +264,32 @@ def part_reference(part: Part, dates: tuple[Date, ...], known: Known | None) -> 
     if scattering is not None:
         registration = scattering.registration.part(part.place, part.whole)
         scattering = replace(scattering, registration=registration)
-    water = (part.entry_flags(dates) & np.uint8(Flag.WATER)) != 0
+    if water is None:
+        water = (part.any_flags(dates) & np.uint8(Flag.WATER)) != 0
     return learn_reference(
-        [part.intensity[date] for date in dates],
+        [part.intensity[date] for date in part.shown(dates)],
         part.height,
         part.frame,
         water,
-        gained=None if known is None else _rows(known.reference[dates], part),
+        gained=None if known is None else _rows(known.reference[dates], part, dates),
         scattering=scattering,
     )
 
 
-def _rows(gained: Gained, part: Part) -> Gained:
-    """Gains of a part's rows."""
+def _rows(gained: Gained, part: Part, dates: tuple[Date, ...]) -> Gained:
+    """Gains of a part's rows, of the dates that show anything there."""
     first = (part.place[0].start or 0) // READING_BLOCK[0]
     number = -(-len(part.height) // READING_BLOCK[0])
-    return Gained(tuple(g[first : first + number] for g in gained.gains), gained.pixel_looks)
+    shown = part.shown(dates)
+    gains = [g[first : first + number] for g, date in zip(gained.gains, dates) if date in shown]
+    return Gained(tuple(gains), gained.pixel_looks)
+
+
+def _nothing(height: Float, flags: Bits) -> Answer:
+    """Make an entry of which too little is shown to be compared."""
+    mask = flags | np.where(withheld(flags), 0, np.uint8(Flag.UNRESOLVED)).astype(np.uint8)
+    images: dict[str, NDArray[Any]] = dict.fromkeys(FIELDS, np.full(height.shape, np.nan))
+    return Answer(images | {"mask": mask}, np.full(len(height), np.nan), None, searched=False)
 
 
 def _zero(height: Float, flags: Bits) -> Answer:
@@ -250,7 +302,7 @@ def _zero(height: Float, flags: Bits) -> Answer:
     return Answer(images, np.full(len(height), np.nan), None, searched=False)
 
 
-def _answer(result: Result, reference: Reference, part: Part, flags: Bits) -> Answer:
+def _answer(result: Result, reference: Reference, epoch: Epoch, part: Part, flags: Bits) -> Answer:
     """Products and diagnostics of an entry."""
     height = part.height
     radar = to_radar(result, reference, height, part.frame.reference_height)
@@ -284,4 +336,29 @@ def _answer(result: Result, reference: Reference, part: Part, flags: Bits) -> An
     }
     images = {name: np.asarray(image, dtype=np.float32) for name, image in images.items()}
     gain = np.repeat(fit.gain, scene.block[0])[:rows]
-    return Answer(images | {"mask": mask}, gain, reference, searched=result.start is not None)
+    told = _told(result, reference, epoch, images["range_offset_effect"], mask)
+    return Answer(images | {"mask": mask}, gain, reference, searched=result.start is not None, told=told)
+
+
+def _told(result: Result, reference: Reference, epoch: Epoch, offset: NDArray[Any], mask: Bits) -> Told:
+    """Numbers to judge an entry by."""
+    measured, solution, ground = result.measured, result.solution, result.scene.ground
+    unit = ground.range_spacing / float(np.median(ground.cosine))
+    envelope = on_pixels(solution.state.envelope, result.scene, reference.x, reference.registration.rows)
+    hidden = np.uint8(Flag.LAYOVER | Flag.SHADOW | Flag.WATER | Flag.NODATA)
+    resolved = (mask & np.uint8(Flag.UNRESOLVED)) == 0
+    size, seen, still = ground_told(envelope, unit, offset, (mask & hidden) == 0, resolved)
+    return Told(
+        looks_pixel=epoch.pixel_looks,
+        looks_pixel_reference=reference.pixel_looks,
+        looks_block=measured.looks,
+        looks_block_reference=measured.reference_looks,
+        noise_rescaling=solution.looks[0].noise,
+        correlation_range=result.correlation_range,
+        steps=float(len(solution.steps)),
+        last_step=solution.steps[-1],
+        converged_share=float(solution.steps[-1] < CONVERGED * unit),
+        range_offset_std=size,
+        ground=seen,
+        still=still,
+    )

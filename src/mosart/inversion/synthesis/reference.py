@@ -75,8 +75,8 @@ class Reference:
         Of the reflectivity, σ in rows and pixels.
     pixel_looks : float
         Effective looks of a pixel of one date, inside a block; NaN until an epoch tells.
-    dates : int
-        Number of reference dates.
+    dates : float
+        Reference dates that show a pixel, on average.
     mean : ndarray (azimuth, range)
         Mean intensity, gains removed.
     floor : float
@@ -101,7 +101,7 @@ class Reference:
     law: Law
     kernel: tuple[float, float]
     pixel_looks: float
-    dates: int
+    dates: float
     mean: Float
     floor: float
     registration: Registration
@@ -152,6 +152,25 @@ def mean_intensity(images: Sequence[Float], gains: Sequence[Float]) -> Float:
         total += np.where(good, image, 0.0) * row
         count += good
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def dates_shown(images: Sequence[Float]) -> float:
+    """Count the dates that show a pixel.
+
+    Parameters
+    ----------
+    images : sequence of ndarray (azimuth, range)
+        NaN in gaps.
+
+    Returns
+    -------
+    float
+        Mean over the pixels that any date shows; 1 where none shows any.
+    """
+    count = np.zeros(images[0].shape)
+    for image in images:
+        count += np.isfinite(image)
+    return float(count[count > 0].mean()) if count.any() else 1.0
 
 
 def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
@@ -209,7 +228,7 @@ def reading_sums(image: Float) -> Float:
 
 
 def read_gains(reading: Sequence[Float]) -> Gained:
-    """Gains of the reference dates against the first of them, and their looks.
+    """Gains of the reference dates against the first that shows most, and their looks.
 
     Parameters
     ----------
@@ -223,7 +242,8 @@ def read_gains(reading: Sequence[Float]) -> Gained:
     """
     looks = effective_looks(reading) if len(reading) > 1 else float("nan")
     known = 32.0 if np.isnan(looks) else looks
-    gains = tuple(date_gain(s, reading[0], READING_BLOCK[0], known) for s in reading)
+    base = max(reading, key=lambda sums: int(np.isfinite(sums).sum()))  # the first that shows most
+    gains = tuple(date_gain(s, base, READING_BLOCK[0], known) for s in reading)
     return Gained(gains, looks / (READING_BLOCK[0] * READING_BLOCK[1]))
 
 
@@ -371,7 +391,7 @@ def learn_reference(
         law,
         kernel,
         gained.pixel_looks,
-        len(images),
+        dates_shown(images),
         mean,
         floor,
         registration,
@@ -443,13 +463,13 @@ class Epoch:
         Intensity; NaN where no date has any.
     pixel_looks : float
         Effective looks of a pixel of one date.
-    dates : int
-        Number of dates.
+    dates : float
+        Dates that show a pixel, on average.
     """
 
     mean: Float
     pixel_looks: float
-    dates: int
+    dates: float
 
 
 def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | None = None) -> Epoch:
@@ -473,4 +493,4 @@ def read_epoch(images: Sequence[Float], reference: Reference, gained: Gained | N
         base = np.where(reference.sums > 0, reference.sums, np.nan)
         gained = read_epoch_gains([reading_sums(image) for image in images], base, reference.pixel_looks)
     mean = np.where(reference.covered, mean_intensity(images, gained.gains), np.nan)
-    return Epoch(mean, gained.pixel_looks, len(images))
+    return Epoch(mean, gained.pixel_looks, dates_shown(images))

@@ -18,6 +18,8 @@ KERNELS = ((0.01, 0.01), (0.4, 0.6), (0.6, 0.9), (1.0, 1.5), (1.5, 2.2), (2.0, 3
 
 #: Share of the median by which unlit ground is filled up, so that it has the median reflectivity.
 SHRINK = 0.02
+#: Share of the pixels of the fullest date that a date must show to be predicted, or to predict another.
+LEAST_SHOWN = 0.5
 
 
 def smooth(image: Float, kernel: tuple[float, float], valid: NDArray[np.bool_] | None = None) -> Float:
@@ -95,14 +97,17 @@ def choose_kernel(images: Sequence[Float], unit: Float) -> tuple[float, float]:
     """
     middle = float(np.median(unit[unit > 0]))
     lit = unit > 0.1 * middle
-    total = np.nansum(images, axis=0)
+    shown = [float(np.isfinite(image).mean()) for image in images]
+    images = [image for image, share in zip(images, shown) if share >= LEAST_SHOWN * max(shown)]
+    total, count = np.nansum(images, axis=0), np.isfinite(images).sum(axis=0)
     number = len(images)
     scores = []
     for kernel in KERNELS:
         score = 0.0
         for image in images[: 6 if number > 1 else 1]:
             if number > 1:
-                others = (total - np.nan_to_num(image)) / (number - 1)
+                left = count - np.isfinite(image)
+                others = np.where(left > 0, (total - np.nan_to_num(image)) / np.maximum(left, 1), np.nan)
                 rho = predict(others, unit, kernel)
             else:
                 centre = _centre_weight(kernel)

@@ -8,7 +8,6 @@ larger ones. From the same random numbers both draw the same samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Protocol
 
 import numpy as np
@@ -28,8 +27,8 @@ Int = NDArray[np.int64]
 #: Numbers in the band of the factor up to which it is made: 250 megabytes, within seconds.
 LARGEST_BAND = 3.2e7
 
-#: Right-hand sides from which they are solved together, and the band's width below which they are not.
-FEWEST_TOGETHER, NARROW = 4, 32
+#: Right-hand sides from which they are solved together, and columns of the band taken at a time then.
+FEWEST_TOGETHER, PANEL = 4, 64
 
 #: Relative residual at which conjugate gradients stop, of a step and of a posterior sample: so small that
 #: both solvers take the same number of steps.
@@ -68,6 +67,17 @@ def _add_products(pointer: Int, index: Int, value: Float, place: Int, band: Floa
                 j = place[index[q]]
                 if j <= i and value[p] != 0.0 and value[q] != 0.0:  # a stored zero may lie beyond the band
                     band[i - j, j] += value[p] * value[q]
+
+
+@compiled
+def _add_prior(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
+    row, column, value, inverse, place, band,
+):  # fmt: skip
+    """Add a prior's precision, given by its entries, with the inverse envelope on both sides."""
+    for q in range(len(value)):
+        i, j = place[row[q]], place[column[q]]
+        if j <= i:
+            band[i - j, j] += value[q] * inverse[row[q]] * inverse[column[q]]
 
 
 @compiled
@@ -114,8 +124,8 @@ class Ordering:
         return (self.width + 1) * len(self.place)
 
 
-def _substitute(band: Float, right: Float) -> Float:
-    """Solve ``L Lᵀ x = b`` for many right-hand sides, in place, by blocks as large as the band is wide.
+def _substitute(band: Float, right: Float) -> None:
+    """Solve ``L Lᵀ x = b`` in place for many right-hand sides (unknown, number), some columns at a time.
 
     LAPACK's own routine takes one right-hand side after the other and waits for the memory each time.
     """
@@ -124,16 +134,24 @@ def _substitute(band: Float, right: Float) -> Float:
     matrix = np.lib.stride_tricks.as_strided(
         band, (n, n), (band.itemsize, width * band.itemsize), writeable=False
     )
-    blocks = [slice(k, min(k + width, n)) for k in range(0, n, width)]
-    for here, below in zip_longest(blocks, blocks[1:]):
-        right[here] = dtrsm(1.0, matrix[here, here], right[here], lower=1)
-        if below is not None:
-            right[below] -= np.triu(matrix[below, here]) @ right[here]
-    for here, below in reversed(list(zip_longest(blocks, blocks[1:]))):
-        if below is not None:
-            right[here] -= np.triu(matrix[below, here]).T @ right[below]
-        right[here] = dtrsm(1.0, matrix[here, here], right[here], lower=1, trans_a=1)
-    return right
+    wide = min(PANEL, width)
+    panels = []
+    for k in range(0, n, wide):
+        here, full = slice(k, min(k + wide, n)), min(k + width, n)
+        # below the square on the diagonal: rows that all columns reach, and those that only the last ones do
+        panels.append((here, slice(here.stop, max(full, here.stop)), slice(full, min(full + wide, n))))
+    for here, whole, corner in panels:
+        x = right[here]
+        dtrsm(1.0, matrix[here, here], x.T, side=1, lower=1, trans_a=1, overwrite_b=1)
+        right[whole] -= matrix[whole, here] @ x
+        if corner.stop > corner.start:
+            right[corner] -= np.triu(matrix[corner, here]) @ x
+    for here, whole, corner in reversed(panels):
+        x = right[here]
+        x -= matrix[whole, here].T @ right[whole]
+        if corner.stop > corner.start:
+            x -= np.triu(matrix[corner, here]).T @ right[corner]
+        dtrsm(1.0, matrix[here, here], x.T, side=1, lower=1, overwrite_b=1)
 
 
 class Direct:
@@ -163,14 +181,11 @@ class Direct:
         band = np.zeros((order.width + 1, len(order.place)), order="F")
         offset = 0
         for prior in priors:
-            precision = prior.field.precision
-            n = prior.envelope.size
-            place = order.place[offset : offset + n]
-            i, j = place[precision.row], place[precision.col]
-            low = i >= j
-            inverse = 1 / prior.envelope.ravel()
-            value = precision.data * inverse[precision.row] * inverse[precision.col]
-            band[(i - j)[low], j[low]] += value[low]
+            stencil, n = prior.field.precision, prior.envelope.size
+            _add_prior(
+                stencil.row, stencil.col, stencil.data, 1 / prior.envelope.ravel(),
+                order.place[offset : offset + n], band,
+            )  # fmt: skip
             offset += n
         _add_products(
             weighted.indptr.astype(np.int64),
@@ -184,11 +199,12 @@ class Direct:
             raise LinAlgError("the normal equations are not positive definite")
 
     def _solve(self, right: Float) -> Float:
-        ordered = np.empty_like(right, order="F")
+        ordered = np.empty_like(right, order="C")
         ordered[self._place] = right
-        if right.shape[1] < FEWEST_TOGETHER or len(self._cholesky) < NARROW:
-            return np.asarray(dpbtrs(self._cholesky, ordered, lower=1, overwrite_b=1)[0][self._place])
-        return np.asarray(_substitute(self._cholesky, ordered)[self._place])
+        if right.shape[1] < FEWEST_TOGETHER or len(self._cholesky) == 1:
+            return np.asarray(dpbtrs(self._cholesky, ordered, lower=1)[0][self._place])
+        _substitute(self._cholesky, ordered)
+        return np.asarray(ordered[self._place])
 
     def solve(self, right: Float) -> Float:
         """Solve for one right-hand side."""

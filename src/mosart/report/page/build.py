@@ -200,6 +200,7 @@ def render(
         "single_std": std.dims == ("date",),
         "series": facts.plain_table(tables.series),
         "volumes": facts.plain_table(tables.volumes),
+        "judged": facts.judged_table(counted.dataset),
         "attributes": {
             str(k): str(v) for k, v in data.attrs.items() if k != "config" and str(v) not in {"unknown", ""}
         },

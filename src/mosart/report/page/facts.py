@@ -282,6 +282,39 @@ def plain_table(table: pd.DataFrame | None) -> dict[str, Any] | None:
     }
 
 
+def judged_table(data: xr.Dataset) -> dict[str, Any] | None:
+    """Write what a result says of how well each date was solved as a table's text.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Of the result, best on the radar grid. Its numbers of a date alone (dimension ``date``) that have a
+        ``long_name`` are taken; the standard error has a place of its own.
+
+    Returns
+    -------
+    dict or None
+        ``columns`` (the variables' names with their units) and ``rows``, a date each; None where the method
+        says nothing.
+    """
+    names = [
+        str(name)
+        for name, variable in data.data_vars.items()
+        if variable.dims == ("date",)
+        and variable.dtype.kind == "f"
+        and "long_name" in variable.attrs
+        and name != "elevation_change_std"
+    ]
+    if not names:
+        return None
+    table = pd.DataFrame({"date": pd.DatetimeIndex(data["date"].values)})
+    for name in names:
+        unit = str(data[name].attrs.get("units", "1"))
+        title = name.replace("_", " ") + ("" if unit == "1" else f" ({unit})")
+        table[title] = data[name].values.astype(float)
+    return plain_table(table)
+
+
 def _cell(value: object) -> str:
     if isinstance(value, pd.Timestamp | dt.datetime):
         return f"{value:%Y-%m-%d}"

@@ -1,0 +1,162 @@
+"""The joint result on the map: what all looks say together of a cell, and what each says alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from mosart.geocoding import MapGrid, geocode, georeference
+from mosart.inversion.entries import Date
+from mosart.inversion.gather import NamedStack
+from mosart.masks import Flag
+
+from .invert import WITHHELD
+from .onlook import TEXTS, Answered, Bits, LonLat, hidden, shared_dataset
+from .together import UNSEEN, new_reflectivity
+
+GRID = ("date", "y", "x")
+
+
+def map_dataset(
+    looks: Sequence[NamedStack],
+    reference: tuple[Date, ...],
+    done: Sequence[Answered],
+    grid: MapGrid,
+    directions: NDArray[np.uint8],
+) -> xr.Dataset:
+    """Lay the result on a map.
+
+    Parameters
+    ----------
+    looks : sequence of NamedStack
+        All looks.
+    reference : tuple of datetime.date
+        Of all looks.
+    done : sequence of Answered
+        All entries.
+    grid : MapGrid
+        The map.
+    directions : ndarray of uint8 (2 ** looks,)
+        Directions of every set of looks, by bits.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of an :class:`~mosart.change.ElevationChange`, (date, y, x).
+    """
+    lon, lat = _cells(grid)
+    shape = (len(done), *grid.shape)
+    seen_from = [_maskmap_dataset(k, look, done, grid) for k, look in enumerate(looks)]
+    names = ("estimate", "elevation_change_std", "brightness", "texture_kept", "growth_effect")
+    images = {name: np.zeros(shape, np.float32) for name in names}
+    fresh = np.full((len(looks), *shape), np.nan, np.float32)
+    level, level_std, bright = (np.full((len(looks), len(done)), np.nan) for _ in range(3))
+    mask, bits = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    for e, one in enumerate(done):
+        mask[e], bits[e] = _joined([seen_from[k][e] for k in one.taking], one.taking)
+        images["texture_kept"][e] = 1.0
+        if one.solved is None:
+            images["brightness"][e] = np.nan
+            continue
+        solved, joint = one.solved, one.solved.joint
+        reflectivity = [
+            new_reflectivity(look, joint.change, solved.gain[k]) for k, look in solved.mapped.items()
+        ]
+        on_nodes = (joint.change, solved.std, joint.brightness, joint.kept, solved.growth)
+        lost = solved.lost.astype(np.float64)
+        values = solved.at(lon, lat, *on_nodes, lost, *reflectivity)
+        for name, value in zip(names, values):
+            images[name][e] = value
+        doubted = (values[3] < 0.5) & (directions[bits[e]] < 2) | (values[5] > 0.5)
+        mask[e][doubted & (bits[e] != 0)] |= np.uint8(Flag.UNRESOLVED)
+        levels = np.array([look.level for look in solved.mapped.values()])
+        for n, (k, look) in enumerate(solved.mapped.items()):
+            fresh[k, e] = np.where(bits[e] >> k & 1, values[6 + n], np.nan)
+            level[k, e], level_std[k, e] = levels[n] - levels.mean(), look.level_std
+            bright[k, e] = joint.ratio[n]
+    outside = (mask & np.uint8(Flag.NODATA)) != 0
+    data, attrs = shared_dataset(done, reference)
+    data = data.assign_coords(look=("look", np.array([look.name for look in looks])))
+    data["elevation_change"] = (GRID, hidden(images["estimate"], mask))
+    for name, image in images.items():
+        shown = hidden(image, mask) if name in WITHHELD else np.where(outside, np.float32(np.nan), image)
+        data[name] = (GRID, shown)
+    data["mask"] = (GRID, mask)
+    data["looks"] = (GRID, bits, _looks_attrs(looks))
+    data["height"] = (GRID[1:], _height(looks, grid))
+    data["new_reflectivity"] = (("look", *GRID), fresh)
+    for name, numbers in (("look_level", level), ("look_level_std", level_std), ("new_brightness", bright)):
+        data[name] = (("look", "date"), numbers)
+    for name in set(TEXTS) & {str(v) for v in data.data_vars}:
+        data[name].attrs.update(TEXTS[name])
+    data.attrs.update(_common_attrs(looks))
+    data.attrs.update(attrs)
+    return georeference(data, grid)
+
+
+def _cells(grid: MapGrid) -> LonLat:
+    x, y = np.meshgrid(grid.x, grid.y)
+    lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    known = np.isfinite(lon) & np.isfinite(lat)
+    return np.where(known, lon, np.nan), np.where(known, lat, np.nan)
+
+
+def _maskmap_dataset(k: int, look: NamedStack, done: Sequence[Answered], grid: MapGrid) -> Bits:
+    """Bring to the map what a look itself says of the ground on every date, (date, y, x)."""
+    source = look.stack.dataset
+    plane = xr.Dataset({name: source[name] for name in ("longitude", "latitude")}, attrs=dict(source.attrs))
+    plane["mask"] = (("date", "azimuth", "range"), np.array([one.seen[k].mask for one in done]))
+    return np.asarray(geocode(plane, grid, variables=["mask"])["mask"].values)
+
+
+def _joined(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bits]:
+    """Mask of the map from those of the looks that have images, and the bits of the looks that see a cell.
+
+    Ground that one look sees has its number; where none does, the reasons of all are told. Water that
+    one look knows of is water.
+    """
+    seen, reasons, said = (np.zeros(masks[0].shape, np.uint8) for _ in range(3))
+    for k, mask in zip(numbers, masks):
+        seen |= np.where((mask & UNSEEN) == 0, np.uint8(1 << k), np.uint8(0))
+        reasons |= mask & UNSEEN
+        said |= mask & np.uint8(Flag.WATER | Flag.CLIPPED)
+    return np.where(seen == 0, reasons, np.uint8(0)) | said, seen
+
+
+def _looks_attrs(looks: Sequence[NamedStack]) -> dict[str, object]:
+    return {
+        "long_name": "looks that see the ground: not in layover or shadow, before or after, no water, no gap",
+        "flag_masks": np.array([1 << k for k in range(len(looks))], dtype=np.uint8),
+        "flag_meanings": " ".join("_".join(look.name.split()) for look in looks),
+    }
+
+
+def _height(looks: Sequence[NamedStack], grid: MapGrid) -> NDArray[np.float32]:
+    """Mean of the DEMs where they are known."""
+    total, count = np.zeros(grid.shape), np.zeros(grid.shape)
+    for look in looks:
+        source = look.stack.dataset
+        plane = xr.Dataset(
+            {name: source[name] for name in ("height", "longitude", "latitude")}, attrs=dict(source.attrs)
+        )
+        height = np.asarray(geocode(plane, grid, variables=["height"])["height"].values, np.float64)
+        total += np.nan_to_num(height)
+        count += np.isfinite(height)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _common_attrs(looks: Sequence[NamedStack]) -> dict[str, object]:
+    """Attributes of the stacks: what is one in all, and texts that differ joined by look."""
+    attrs = [look.stack.dataset.attrs for look in looks]
+    found: dict[str, object] = {}
+    for key in {key for one in attrs for key in one}:
+        values = [one.get(key, "unknown") for one in attrs]
+        if all(type(v) is type(values[0]) and np.all(v == values[0]) for v in values):
+            found[key] = values[0]
+        elif all(isinstance(v, str) for v in values):
+            found[key] = "; ".join(f"{look.name}: {v}" for look, v in zip(looks, values))
+    return dict(sorted(found.items())) | {"look_names": ",".join(look.name for look in looks)}
