@@ -46,7 +46,7 @@ class Seen:
     area: Array
 
     def zones(self, spacing: tuple[float, float]) -> dict[str, Bool]:
-        """Changed and still ground that all looks see; `far` of it more than 100 m from the change."""
+        """Find changed and still ground that all looks see; `far`: more than 100 m from the change."""
         found = zones(self.truth, self.by_all, spacing)
         size = np.abs(self.truth)
         if size.max() > 0:
@@ -199,7 +199,7 @@ def _volume(change: Array, look: Seen, zone: Bool, draws: list[Array]) -> tuple[
 def _others(
     simulations: list[Simulation], case: Looks, original: Path | None, alone: bool
 ) -> dict[str, list[list[Array]]]:
-    """Maps of each look alone, and of the original, (method, look, answer)."""
+    """Invert each look alone, and by the original: maps of (method, look, answer)."""
     out = {}
     if alone:
         out["alone"] = [

@@ -169,4 +169,5 @@ def _overall(rows: list[Row]) -> Iterator[str]:
             f"- unchanged: within 3 σ {pooled(none, 'still', 'in3'):.4f}, "
             f"called new {np.mean([r['new found'] for r in none]):.3f}"
         )
-    yield f"- one core: {np.median([r['cpu'] for r in rows]):.0f} s (median), at most {max(r['cpu'] for r in rows):.0f} s"
+    cpu = [r["cpu"] for r in rows]
+    yield f"- one core: {np.median(cpu):.0f} s (median), at most {max(cpu):.0f} s"

@@ -13,11 +13,12 @@ import scipy.sparse as sp
 from mosart.inversion.synthesis.bordered import Bordered
 from mosart.inversion.synthesis.fractal import Fractal
 from mosart.inversion.synthesis.joint import Joint, solve_jointly
-from mosart.inversion.synthesis.jointstep import brightness_width
+from mosart.inversion.synthesis.jointstep import Descent, Point, brightness_width
 from mosart.inversion.synthesis.kept import chance_kept
 from mosart.inversion.synthesis.mapped import MappedLook, calibrate, map_looks
 from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.prior import Matern, Prior
+from mosart.inversion.synthesis.problem import State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
 from mosart.inversion.synthesis.sharedground import LocalFrame
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
@@ -205,3 +206,49 @@ def test_numbers_beside_the_fields_are_solved_with_them(kind: str) -> None:
     assert np.var(draws, axis=0) == pytest.approx(np.diag(covariance)[: 2 * n], rel=0.25)
     if kind == "direct":
         assert solver.log_determinant() == pytest.approx(np.linalg.slogdet(precision)[1])
+
+
+def test_conjugate_gradients_go_where_the_factorisation_goes() -> None:
+    _, fine, _, mapped = _solved(HEIGHT)
+    nodes, onto = fine.coarsened(2)
+    looks = [look.coarsened(onto) for look in mapped]
+    kept = np.full(nodes.shape, 0.3)
+    start = State(
+        np.zeros(nodes.shape),
+        np.zeros((1, *nodes.shape)),
+        np.full(nodes.shape, 10.0),
+        brightness_width(kept)[None],
+        (1.0, 1.0),
+        tuple(np.zeros(look.scene.blocks[0]) for look in looks),
+    )
+    found = []
+    for kind in ("direct", "iterative"):
+        field = Matern(nodes.shape, nodes.spacing, 300.0)
+        descent = Descent(looks, nodes, field, np.random.default_rng(0), kind)
+        at, problem = Point(start, np.zeros(2)), descent.problem(kept)
+        for _ in range(3):
+            at = descent.step(problem, at, kept, (1, 1), learn=True)
+        found.append(at)
+    change = [at.state.change for at in found]
+    assert np.sqrt(np.mean(change[0] ** 2)) > 1.0
+    assert np.sqrt(np.mean((change[1] - change[0]) ** 2)) < 0.05
+    assert found[1].ratio == pytest.approx(found[0].ratio, abs=1e-3)
+
+
+def test_ground_whose_image_no_change_explains_is_flagged() -> None:
+    """A patch of one look shows another image: speckle that is not the ground's."""
+    joint, nodes, frame, looks = _solved(HEIGHT)
+    simulation = _pair(HEIGHT)[0]
+    lost, _, _ = _errors(replace(joint, change=joint.unresolved.astype(float)), nodes, frame, simulation)
+    assert np.mean(lost) < 0.02
+    energy = looks[0].measured.energy.copy()
+    rows, blocks = slice(12, 22), slice(11, 20)
+    energy[rows, blocks] *= np.exp(0.8 * np.random.default_rng(1).standard_normal((10, 9)))
+    spoilt = replace(looks[0], measured=replace(looks[0].measured, energy=energy))
+    wrong = solve_jointly([spoilt, looks[1]], nodes, cycles=1)
+    data = simulation.stack.dataset
+    east, north = frame.metres(np.asarray(data["longitude"].values), np.asarray(data["latitude"].values))
+    lost = nodes.interpolation(north, east) @ wrong.unresolved.ravel().astype(float)
+    lost = lost.reshape(east.shape)[4 * 14 : 4 * 20, 8 * 13 : 8 * 18]
+    assert np.mean(lost) > 0.5
+    assert np.mean(wrong.unresolved) < 0.3

@@ -49,14 +49,14 @@ class Bordered:
         """Solve for data (data,): the fields, flat, and the numbers."""
         fields = self._fields.solve(self._weighted.T @ right)
         numbers = np.linalg.solve(self._schur, self._own.T @ right - self._cross.T @ fields)
-        return fields - self._ways @ numbers, numbers
+        return np.asarray(fields - self._ways @ numbers), np.asarray(numbers, dtype=np.float64)
 
     def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
-        """Draw fields from the zero-mean posterior, and the prior's white noise of each: (number, unknowns)."""
+        """Draw fields from the zero-mean posterior, and the prior's noise of each: (number, unknowns)."""
         fields, white = self._fields.samples(number, rng)
         root = np.linalg.cholesky(np.linalg.inv(self._schur))
         numbers = root @ rng.standard_normal((len(root), number))
-        return fields - (self._ways @ numbers).T, white
+        return np.asarray(fields - (self._ways @ numbers).T, dtype=np.float64), white
 
     def log_determinant(self) -> float | None:
         """Of the precision; None where it is not known."""

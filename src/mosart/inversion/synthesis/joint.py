@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from .jointstep import MOST, SMOOTH_VARIANCE, Descent, Point, brightness_width
+from .jointstep import MOST, SMOOTH_VARIANCE, SPREAD, Descent, Point, brightness_width
 from .kept import chance_kept
 from .mapped import MappedLook
 from .nodes import MapNodes
@@ -37,6 +37,12 @@ RANGES, RANGE_STEPS = (50.0, 25.0, 12.0), 4
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
 TEST_EVERY = 3
+#: Window (Gaussian σ) in which the fine nodes' difference from the coarse ones is an error, metres.
+APART_WINDOW = 36.0
+#: Mean square of the standardised residuals around a node above which the looks contradict the answer: of
+#: some 25 blocks it scatters by 0.3 about 1. And brightness ratios of the looks beyond so many of their
+#: prior's standard deviations: the descent has bought light with height.
+CONTRADICTED, RATIO_ALARM = 3.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -117,10 +123,11 @@ def solve_jointly(
     for _ in range(cycles):
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
     at = Point(carried(at.state, onto, nodes.shape), at.ratio)
+    before = at.state.change
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
     descent = Descent(looks, nodes, _field(nodes, RANGES[0] * nodes.spacing[1]), rng, solver)
     at, kept = _descend(descent, at, kept, ((1, 1, FINE_STEPS),), steps)
-    return _chosen(descent, at, kept, steps)
+    return _chosen(descent, at, kept, before, steps)
 
 
 def _begin(looks: Sequence[MappedLook], start: Float, changed: Float) -> tuple[Point, Float]:
@@ -157,7 +164,7 @@ def _descend(
     return at, kept
 
 
-def _chosen(descent: Descent, at: Point, kept: Float, steps: list[float]) -> Joint:
+def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list[float]) -> Joint:
     """Go on with every correlation range, and take the likeliest."""
     nodes, problem = descent.nodes, descent.problem(kept)
     ends = []
@@ -166,22 +173,29 @@ def _chosen(descent: Descent, at: Point, kept: Float, steps: list[float]) -> Joi
         for _ in range(RANGE_STEPS):
             end = descent.step(problem, end, kept, (1, 1), learn=True)
         ends.append((end, descent.posterior(problem, end, kept)))
-    best = int(np.nanargmax([p.evidence for _, p in ends]))
+    evidence = np.array([p.evidence for _, p in ends])
+    best = int(np.argmax(evidence)) if np.isfinite(evidence).all() else len(RANGES) // 2
     end, posterior = ends[best]
-    draws = posterior.draws.copy()
-    for other, _ in ends[max(best - 1, 0) : best + 2]:
-        apart = (other.state.change - end.state.change) / np.sqrt(2)
-        draws += descent.rng.standard_normal((len(draws), 1, 1)) * apart
+    change, near = end.state.change, [e.state.change for e, _ in ends[max(best - 1, 0) : best + 2]]
+    # what the neighbouring ranges and the coarse nodes say otherwise is error that the linearisation lacks
+    blur = tuple(APART_WINDOW / s for s in nodes.spacing)
+    apart = [np.sqrt(np.var(near, axis=0)), np.sqrt(gaussian_filter((change - coarse) ** 2, blur))]
+    draws = posterior.draws + sum(
+        descent.rng.standard_normal((len(posterior.draws), 1, 1)) * one for one in apart
+    )
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
-    near = [e.state.change for e, _ in ends[max(best - 1, 0) : best + 2]]
+    ratio = end.ratio - end.ratio.mean()
+    unresolved = posterior.misfit > CONTRADICTED
+    if np.abs(ratio).max() > RATIO_ALARM * SPREAD:
+        unresolved |= kept < 0.5
     return Joint(
-        end.state.change,
-        np.sqrt(variance + np.var(near, axis=0)),
+        change,
+        np.sqrt(variance + sum(one**2 for one in apart)),
         end.state.brightness[0],
         kept,
-        np.zeros(nodes.shape, bool),
+        unresolved,
         draws,
-        tuple(float(r) for r in end.ratio - end.ratio.mean()),
+        tuple(float(r) for r in ratio),
         tuple(float(s) for s in posterior.ratio_std),
         tuple(steps),
         RANGES[best] * nodes.spacing[1],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,7 @@ from .fractal import Fractal
 from .mapped import MappedLook
 from .nodes import MapNodes
 from .prior import Matern, Prior
-from .problem import Problem, State, huber, linearise, quadratic, stack_rows
+from .problem import Problem, Rows, State, huber, linearise, quadratic, stack_rows
 from .render import Rendered
 
 Float = NDArray[np.float64]
@@ -29,7 +30,7 @@ KEPT_SHARE = 0.1
 #: confounded with a tilt of the new surface where one of its edges is seen from one side only.
 SPREAD = 0.03
 #: Bounds of the envelope, metres; and how smooth it is, metres.
-LEAST, MOST, BLUR = 0.05, 300.0, 100.0
+LEAST, MOST, BLUR = 0.05, 300.0, 60.0
 #: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
 TRUST, TRUST_RANGE = 2.0, 60.0
 #: Longest step, in slant widths of a block, and of the log reflectivity; halvings of one that does not help.
@@ -38,6 +39,9 @@ LONGEST_STEP, LONGEST_BRIGHT, HALVINGS = 0.6, 0.5, 5
 SAMPLES, SMOOTH_VARIANCE = 8, 1.5
 #: Posterior samples of the end.
 FINAL_SAMPLES = 24
+#: Window (Gaussian σ) in which residuals are judged, metres, and share of the usual light below which a
+#: look is not heard.
+MISFIT_WINDOW, FEW_LIGHT = 36.0, 0.3
 #: Envelope up to which ground is still enough to read gains on, metres.
 STILL = 7.5
 
@@ -73,12 +77,15 @@ class Posterior:
         Errors of the change, metres.
     ratio_std : ndarray (look,)
         Of each look's brightness ratio.
+    misfit : ndarray (y, x)
+        Mean square of the standardised residuals around, of the look where it is largest: about 1.
     evidence : float
         Log evidence; NaN where the solver does not know it.
     """
 
     draws: Float
     ratio_std: Float
+    misfit: Float
     evidence: float
 
 
@@ -107,7 +114,7 @@ class Descent:
     solver: str = "auto"
 
     def problem(self, kept: Float) -> Problem:
-        """The looks at ground of which so much kept its texture."""
+        """Pose the looks at ground of which so much kept its texture."""
         return Problem([look.with_kept(kept) for look in self.looks], self.field)
 
     def priors(self, state: State) -> list[Prior]:
@@ -190,7 +197,7 @@ class Descent:
             if self._prior_cost(trial) + misfit(state, seen) < here:
                 break
             size *= 0.5
-        samples, white = solver.samples(SAMPLES, self.rng)
+        samples = solver.samples(SAMPLES, self.rng)[0]
         state = replace(trial.state, envelope=self._envelope(trial.state, samples[:, :n]))
         if learn:
             state = replace(state, noise=learning.noise(rows, samples, state.noise))
@@ -204,7 +211,7 @@ class Descent:
         return np.asarray(np.clip(np.sqrt(spread), LEAST, MOST))
 
     def posterior(self, problem: Problem, at: Point, kept: Float) -> Posterior:
-        """Draw from the posterior of the finest blocks, without the trust: that says nothing of the ground."""
+        """Draw from the posterior of the finest blocks, without the trust: it tells nothing of the ground."""
         new, n = 1 - kept, at.state.change.size
         rendered = self._render(problem, at, new, derivatives=True)
         rows = linearise(problem, at.state, rendered, problem.merging((1, 1)))
@@ -212,21 +219,38 @@ class Descent:
         own = _own(weighted, new, [len(r.right) for r in rows])
         priors = self.priors(at.state)
         solver = Bordered(weighted, own, priors, 2 / SPREAD**2, self.solver)
-        draws, _ = solver.samples(FINAL_SAMPLES, self.rng)
+        draws = solver.samples(FINAL_SAMPLES, self.rng)[0]
         determinant, evidence = solver.log_determinant(), float("nan")
         if determinant is not None:
             misfit = sum(huber(r.standard[r.used]) + 0.5 * r.log_variance for r in rows)
             prior = 0.5 * sum(p.log_determinant for p in priors)
             evidence = prior - misfit - self._prior_cost(at) - 0.5 * determinant
-        return Posterior(draws[:, :n].reshape(-1, *self.nodes.shape), solver.number_std(), float(evidence))
+        return Posterior(
+            draws[:, :n].reshape(-1, *self.nodes.shape),
+            solver.number_std(),
+            self._misfit(problem, rendered, rows),
+            float(evidence),
+        )
+
+    def _misfit(self, problem: Problem, rendered: Sequence[Rendered], rows: Sequence[Rows]) -> Float:
+        """Mean square of the standardised residuals that each node's ground shows, of the worst look."""
+        blur = (MISFIT_WINDOW / self.nodes.spacing[0], MISFIT_WINDOW / self.nodes.spacing[1])
+        worst = np.zeros(self.nodes.shape)
+        for look, out, row in zip(problem.looks, rendered, rows):
+            light = look.derivatives(out)[1].T
+            sums = [light @ v for v in (np.nan_to_num(row.standard) ** 2, row.used.astype(np.float64))]
+            above, below = (gaussian_filter(v.reshape(self.nodes.shape), blur) for v in sums)
+            few = FEW_LIGHT * float(np.median(below[below > 0])) if (below > 0).any() else 1.0
+            worst = np.maximum(worst, above / np.maximum(below, few))
+        return worst
 
 
 def _own(weighted: sp.csr_array, new: Float, lengths: Sequence[int]) -> Float:
-    """Derivatives by each look's brightness ratio, (data, look)."""
+    """Differentiate by each look's brightness ratio, (data, look)."""
     n = new.size
     by = np.asarray(weighted[:, n : 2 * n] @ new.ravel())
     own = np.zeros((len(by), len(lengths)))
     ends = np.cumsum([0, *lengths])
-    for k, (a, b) in enumerate(zip(ends, ends[1:])):
+    for k, (a, b) in enumerate(pairwise(ends)):
         own[a:b, k] = by[a:b]
     return own

@@ -97,7 +97,7 @@ class MappedLook:
         return Look(scene, self.measured, self.to_knots)
 
     def coarsened(self, onto: sp.csr_array) -> MappedLook:
-        """The same look on coarser nodes, from which `onto` interpolates to these: (nodes, coarse nodes)."""
+        """Tell the look on coarser nodes, from which `onto` interpolates to these: (nodes, coarse nodes)."""
         return replace(
             self,
             to_knots=sp.csr_array(self.to_knots @ onto),
