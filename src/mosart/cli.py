@@ -85,6 +85,9 @@ def run(file: ConfigFile = None, /, *, options: Options = None, quiet: bool = Fa
     `mosart run --stack projections.h5 --out OUT --crop -163.98,54.74,-163.96,54.76 --reference 20190115
     --epoch 20190415,20190515 --epoch 20190601..20190701`
 
+    `mosart run --stack ascending.h5 --stack descending.h5 --out OUT --reference 20190101..20190131
+    --epoch 20190401..20190430` — several looks of one ground: one map, which has new rock too
+
     `mosart run --slc A.SAFE --slc B.zip --dem DEM.tif --dem-datum EGM2008 --out OUT`
 
     What it leaves is described in docs/files.md. Run again in the same folder, it redoes only what something
@@ -120,10 +123,11 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
 
     `mosart check --stack projections.h5 --out OUT --reference 20190115`
 
+    Of several stacks it prints what each look takes of reference and epochs, and how much ground they share.
     Of SLC products the metadata are checked, and how much of the scene the DEM covers.
     """
     from .workflow.check import prepare
-    from .workflow.detectable import smallest_change
+    from .workflow.detectable import smallest_changes
     from .workflow.fromslc import check_slc
     from .workflow.log import Talk, recorded
 
@@ -136,7 +140,7 @@ def check(file: ConfigFile = None, /, *, options: Options = None) -> None:
             plan = prepare(config, talk)
             text = plan.text()
             if plan.method == "synthesis":
-                text += f"\ndetectable {smallest_change(plan)}"
+                text += f"\n{smallest_changes(plan)}"
     _say(text)
 
 
@@ -153,6 +157,8 @@ def init(
     `mosart init --stack projections.h5`
 
     `mosart init --stack projections.h5 --out OUT --method rowwise --config rowwise.yaml`
+
+    `mosart init --stack ascending.h5 --stack descending.h5`
 
     `mosart init --slc A.SAFE --slc B.zip --dem DEM.tif`
     """
@@ -254,18 +260,27 @@ def compare(
 
 
 @app.command
-def info(file: Path, /) -> None:
-    """Tell what a stack file holds: dates, size, geometry, and names that are ignored.
+def info(*files: Path) -> None:
+    """Tell what stack files hold: dates, size, geometry, and names that are ignored.
 
-    **Example**
+    **Examples**
 
     `mosart info projections.h5`
+
+    `mosart info ascending.h5 descending.h5` — and how much ground they share
+
+    Parameters
+    ----------
+    files
+        Stack files.
     """
-    from .workflow.info import describe
+    from .workflow.info import describe_all
     from .workflow.log import Talk, recorded
 
+    if not files:
+        raise InputError("no file is named", expected="mosart info FILE", got="nothing")
     with recorded(Talk()):
-        text = describe(file)
+        text = describe_all(files)
     _say(text)
 
 

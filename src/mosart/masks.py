@@ -29,6 +29,10 @@ MASK_ATTRS: dict[str, object] = {
     "flag_meanings": " ".join(flag.name.lower() for flag in Flag if flag.name),
 }
 
+#: Attribute of a stack whose layover and shadow were traced on the DEM raster, and its value: a radar-coded
+#: DEM does not hold the folds and so tells less of them.
+VISIBILITY, TRACED = "layover_shadow", "traced on the DEM raster"
+
 
 def withheld(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels whose products are NaN: any bit but ``CLIPPED`` is set.

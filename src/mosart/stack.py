@@ -31,6 +31,9 @@ class Stack:
         - ``longitude``, ``latitude`` (azimuth, range) float64, degrees; both or neither;
         - ``incidence_angle`` (azimuth, range) degrees from the vertical, where known;
         - ``mask`` (date, azimuth, range) uint8, bits of :class:`mosart.masks.Flag`;
+        - ``section_height``, ``section_range`` (azimuth, section) float32: the terrain along every row, a
+          point a range pixel on level ground, folds and shadow included; metres, and range pixels counted
+          as ``range`` is; where it was traced on a DEM raster;
         - ``gradient`` (azimuth, range), where the file carries the original's ``grad``.
 
         Attributes: see :data:`ATTRIBUTES`.

@@ -22,6 +22,7 @@ from mosart.geometry.orbit import (
     rdr2geo_height,
 )
 from mosart.geometry.orbit.ellipsoid import A, B, from_ecef, to_ecef
+from mosart.geometry.orbit.sections import sections_width, trace_sections
 from mosart.masks import Flag
 
 Make = Callable[..., RadarGrid]
@@ -248,3 +249,59 @@ def test_orbit_refuses_damage() -> None:
     ):
         with pytest.raises(InputError, match="orbit"):
             Orbit(dt.datetime(2020, 1, 1), *bad)
+
+
+def sections(grid: RadarGrid, dem: Dem) -> tuple[np.ndarray, np.ndarray]:
+    slant, height = trace_sections(grid, dem, *sections_width(grid, dem))
+    return slant.astype(np.float64), height.astype(np.float64)
+
+
+def test_the_section_of_level_ground_is_a_point_a_pixel(circular: Make) -> None:
+    grid = circular(35.0, 20.0)
+    slant, height = sections(grid, utm_dem(grid, lambda e, n: 300.0 + 0 * e))
+    np.testing.assert_allclose(height, 300.0, atol=1e-3)
+    np.testing.assert_allclose(np.diff(slant, axis=1), 1.0, atol=1e-4)
+    assert slant[:, 0].max() <= 0
+    assert slant[:, -1].min() >= grid.columns - 1
+
+
+@pytest.mark.parametrize(("side", "look"), [("right", 25.0), ("left", 55.0)])
+def test_sections_lie_on_the_terrain_in_layover_and_shadow_too(
+    circular: Make, side: str, look: float
+) -> None:
+    grid = circular(35.0, 20.0, side=side, look=look, shape=(40, 260), spacing=(40.0, 8.0))
+    dem = utm_dem(grid, peaks, spacing=25.0)
+    layers = geometry_layers(grid, dem)
+    slant, height = sections(grid, dem)
+    for row in (14, 22):
+        good = np.isfinite(height[row])
+        place = rdr2geo_height(grid, np.full(good.sum(), float(row)), slant[row, good], height[row, good])
+        lon, lat, _ = from_ecef(place)
+        error = dem.sample(lon, lat) - height[row, good]
+        error = error[np.isfinite(error)]
+        assert np.sqrt(np.mean(error**2)) < 0.1
+        assert np.abs(error).max() < 1.0
+        # Where the section goes back, the pixels are in layover.
+        back = slant[row, 1:] < slant[row, :-1]
+        inside = back & (slant[row, 1:] > 0) & (slant[row, :-1] < grid.columns - 1)
+        if look < 40:
+            assert inside.sum() > 10
+            assert ((layers.mask[row, np.rint(slant[row, 1:][inside]).astype(int)] & 1) != 0).mean() > 0.9
+        # Ground in shadow is there: the section has no jump, the pixels have.
+        along = slant[row, good] * np.sin(np.radians(look))
+        assert np.abs(np.diff(along)).max() < 8
+
+
+def test_sections_by_tiles_of_one_row_and_with_holes(circular: Make) -> None:
+    grid = circular(35.0, 20.0)
+    dem = utm_dem(grid, peaks)
+    whole = trace_sections(grid, dem, *sections_width(grid, dem))
+    part = trace_sections(grid.crop(30, 31, 0, grid.columns), dem, *sections_width(grid, dem))
+    for a, b in zip(whole, part, strict=True):
+        np.testing.assert_allclose(a[30:31], b, rtol=0, atol=1e-3)
+    dem = utm_dem(grid, lambda e, n: np.where(np.abs(e) < 60, np.nan, 100.0))
+    slant, height = sections(grid.crop(0, 1, 0, grid.columns), dem)
+    assert slant.shape[0] == 1
+    assert np.isnan(height).any()
+    np.testing.assert_array_equal(np.isnan(slant), np.isnan(height))
+    np.testing.assert_allclose(height[np.isfinite(height)], 100.0, atol=1.0)

@@ -12,6 +12,7 @@ from affine import Affine
 
 from mosart.cli import main
 from mosart.io import open_stack
+from mosart.masks import TRACED, VISIBILITY
 from mosart.simulate.slc import write_ssc
 from mosart.workflow.configfile import load
 from mosart.workflow.folder import ProductFolder
@@ -83,6 +84,15 @@ def test_a_run_coregisters_first_and_once(folder: Path, capsys: pytest.CaptureFi
     assert "is used as it is" in capsys.readouterr().err
     assert (folder / "out" / "stack.nc").stat().st_mtime_ns == made
     assert {"stack.nc", "radar.nc", "elevation_change.nc"} <= products(folder / "out")
+    # The terrain along the lines passes through the pixels' own heights.
+    with open_stack(folder / "out" / "stack.nc").dataset as data:
+        assert data.attrs[VISIBILITY] == TRACED
+        for row in (0, 31, 59):
+            at, height = (data[name].values[row] for name in ("section_range", "section_height"))
+            assert at[0] < 0
+            assert at[-1] > 79
+            found = np.interp(data["range"].values, at, height)
+            np.testing.assert_allclose(found, data["height"].values[row], atol=0.2)
     used = load(folder / "out" / "config.yaml")
     assert len(used.slc) == 2
     assert used.stack == ()

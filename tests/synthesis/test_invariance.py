@@ -57,9 +57,6 @@ def test_direct_and_iterative_solvers_give_the_same_change(learned):
     assert np.median(found[0].std / found[1].std) == pytest.approx(1.0, abs=0.02)
 
 
-@pytest.mark.xfail(
-    reason="0.38 σ, not a third: the refinement stops before the envelope has settled", strict=False
-)
 def test_nodes_of_a_map_that_is_turned_against_the_rows_give_the_same_change(learned):
     scene = learned[0].scene
     ground = scene.ground

@@ -89,6 +89,28 @@ def test_small_changes_are_not_taken_for_still_ground():
     assert max(beyond) < 0.03  # never a wrong answer with a small error bar
 
 
+@pytest.mark.parametrize(("size", "seed"), [(7.0, 0), (-7.0, 2)])
+def test_a_change_of_two_nodes_is_within_its_bars_though_the_prior_holds_it_back(size, seed):
+    terrain = Terrain.flat(950.0, 950.0, 1.5)
+    r = np.hypot(terrain.x[None, :], terrain.y[:, None])
+    terrain = terrain.plus(150 + fractal(terrain.heights.shape, 1.5, 2.0, 3.5, longest=300.0, seed=seed))
+    change = size * np.exp(-4 * np.log(2) * (r / 50) ** 2)  # a node is 16 by 23 m
+    simulation = simulate(
+        terrain,
+        {d: change if d in AFTER else None for d in DATES},
+        SENSOR,
+        shape=(72, 200),
+        reflectivity=texture(terrain.heights.shape, 1.5, seed=seed + 1),
+        radiometry=Radiometry(gain=0.4),
+        seed=seed,
+    )
+    truth, seen, error, z = errors(simulation, run(simulation))
+    zone, still = seen & (np.abs(truth) > 0.3 * abs(size)), seen & (np.abs(truth) < 0.01)
+    assert np.mean(np.abs(z[zone]) < 1.645) > 0.75
+    assert np.mean(np.abs(z[zone]) > 4) < 0.03
+    assert np.sqrt(np.mean(error[still] ** 2)) < 0.9  # 0.4 of a pixel's height
+
+
 def test_the_result_lies_at_the_fixed_ground_and_the_slant_change_is_displaced(dome):
     simulation, result = dome
     truth, seen, _, _ = errors(simulation, result)
@@ -117,6 +139,35 @@ def test_nothing_is_found_where_nothing_changed_left_looking():
     assert np.mean(np.abs(z[seen]) < 3) > 0.99
     assert np.sqrt(np.mean(error[seen] ** 2)) < 0.8
     assert not (result["mask"].values & Flag.UNRESOLVED).any()
+
+
+def test_the_mirrored_look_of_the_mirrored_ground_gives_the_same_change():
+    terrain = Terrain.flat(950.0, 950.0, 1.5)
+    x, y = terrain.x[None, :], terrain.y[:, None]
+    height = 150 + fractal(terrain.heights.shape, 1.5, 2.0, 3.5, longest=300.0, seed=5)
+    change = 9.0 * np.exp(-((np.hypot(x - 40, y) / 55) ** 4))  # off the middle
+    rock = texture(terrain.heights.shape, 1.5, seed=6)
+    found = []
+    for look, turn in (("right", slice(None)), ("left", slice(None, None, -1))):  # northward: east, then west
+        simulation = simulate(
+            terrain.plus(height[:, turn]),
+            {d: change[:, turn] if d in AFTER else None for d in DATES},
+            SENSOR,
+            shape=(72, 200),
+            look_direction=look,
+            heading=0.0,
+            reflectivity=rock[:, turn],
+            radiometry=Radiometry(gain=0.4),
+            seed=5,
+        )
+        assert simulation.stack.dataset.attrs["look_direction"] == look
+        result = run(simulation)
+        found.append((result["elevation_change"].values, result["elevation_change_std"].values))
+    (right, std), (left, _) = found
+    both = np.isfinite(right) & np.isfinite(left)
+    assert both.mean() > 0.85
+    assert np.abs(right[both]).max() > 6.0
+    assert np.sqrt(np.mean(((right - left) / std)[both] ** 2)) < 1 / 3
 
 
 def test_gaps_water_and_clipped_pixels_stay_what_they_are_and_harm_nothing_else(dome):

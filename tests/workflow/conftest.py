@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -13,7 +15,9 @@ import pytest
 import rasterio
 
 from mosart.io.flat import write_flat
-from mosart.simulate import Simulation, collapse
+from mosart.io.netcdf import write_stack
+from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, collapse, simulate
+from mosart.simulate.relief import fractal, replaced, texture
 from mosart.workflow.folder import MANIFEST
 
 Scene = tuple[Path, Simulation]
@@ -37,6 +41,55 @@ def right_scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     path = tmp_path_factory.mktemp("scene") / "projections.h5"
     write_flat(simulation.stack, path)
     return path, simulation
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two stacks of one ground, their simulations, and the options of a run of both."""
+
+    folder: Path
+    looks: dict[str, Simulation]
+    box: str
+
+    def options(self, out: Path) -> list[str]:
+        """Both stacks, the two reference dates of each and the third dates as one epoch."""
+        stacks = [f"--stack={self.folder / name}" for name in ("asc.h5", "dsc.nc")]
+        dates = ["--reference=20200101..20200108", "--epoch=20200113,20200114"]
+        return [*stacks, f"--out={out}", *dates, f"--areas={self.box}"]
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A dome of new rock, 15 m high, seen from both sides on days of their own; one flat HDF5, one netCDF."""
+    folder = tmp_path_factory.mktemp("pair")
+    radar = Sensor("stripmap", 38.0, 1.8, 4.0, 1.0, -22.0, 0.031, 349.0, "1.8 m × 4 m")
+    terrain = Terrain.flat(800.0, 800.0, 2.0)
+    x, y = np.meshgrid(terrain.x, terrain.y)
+    shape = terrain.heights.shape
+    terrain = terrain.plus(fractal(shape, 2.0, 4.0, 3.6, longest=600.0, seed=5))
+    dome = 15.0 * np.exp(-((x / 90) ** 2 + (y / 75) ** 2))
+    old, new = (texture(shape, 2.0, seed=seed) for seed in (6, 7))
+    after = replaced(old, new, np.clip(dome - 0.5, 0, 1))
+    looks = {}
+    for number, (name, heading) in enumerate((("asc", 348.0), ("dsc", 192.0))):
+        dates = [dt.date(2020, 1, 1 + number) + dt.timedelta(6 * k) for k in range(4)]
+        looks[name] = simulate(
+            terrain,
+            dict.fromkeys(dates[:2]) | dict.fromkeys(dates[2:], dome),
+            radar,
+            heading=heading,
+            shape=(110, 200),
+            reflectivity=old,
+            new_reflectivity=dict.fromkeys(dates[2:], after),
+            radiometry=Radiometry(gain=0.3),
+            seed=20 + number,
+        )
+    write_flat(looks["asc"].stack, folder / "asc.h5")
+    write_stack(looks["dsc"].stack, folder / "dsc.nc")
+    lon, lat = (looks["asc"].stack.dataset[name].values for name in ("longitude", "latitude"))
+    inside = looks["asc"].truth["elevation_change"].values[-1] > 1.5
+    box = [lon[inside].min(), lat[inside].min(), lon[inside].max(), lat[inside].max()]
+    return Pair(folder, looks, ",".join(f"{number:.6f}" for number in box))
 
 
 #: Attributes that tell when, from which file and by which config a product was made.

@@ -126,7 +126,11 @@ def test_every_key_has_a_description_and_stands_in_the_file() -> None:
         ("reference: [20190215, 20190115]", "20190115", "earliest to the latest"),
         ("reference: [20190115, 20190115]", "doubled at 20190115", "earliest"),
         ("epoch: [20190115, 201902]", "201902", "eight digits"),
-        ("stack: [a.h5, b.h5]", "stack", "by itself"),
+        (
+            "geometry_of: {dsc: {incidence_angel: 38}}",
+            "geometry_of.dsc.incidence_angel",
+            "did you mean `geometry_of.dsc.incidence_angle`?",
+        ),
         ("crop: [10, 20, 30, 40]", "degrees or pixels", "lonlat= or pixels="),
         ("crop: {lonlat: [10.5, 30, 20, 20]}", "south", ""),
         ("crop: {pixels: [5, 5, 0, 9]}", "stop", ""),

@@ -23,7 +23,8 @@ def limit(right_scene, tmp_path):
             reference=(",".join(reference),), epoch=(",".join(epoch),),
             geometry={"azimuth_spacing": simulation.frame.azimuth_spacing}, **more,
         )  # fmt: skip
-        text = smallest_change(prepare(config, Talk(quiet=True)))
+        plan = prepare(config, Talk(quiet=True))
+        text = smallest_change(plan, plan.look)
         found = re.match(r"smallest change at 3 sigma: ([\d.]+) m .*median; ([\d.]+)-([\d.]+) m", text)
         return text, [float(v) for v in found.groups()] if found else None
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mosart.compiled import compiled
 from mosart.errors import InputError
-from mosart.masks import Flag
+from mosart.masks import TRACED, VISIBILITY, Flag
 from mosart.stack import Stack
 
 from .frame import LookFrame
@@ -170,6 +170,7 @@ def flag_visibility(stack: Stack, frame: LookFrame) -> Stack:
     -------
     Stack
         ``mask`` has ``LAYOVER`` and ``SHADOW`` added; computed tile by tile along azimuth when asked for.
+        A mask that says that they were traced on the DEM raster, which knows the folds, stays as it is.
 
     Raises
     ------
@@ -178,6 +179,8 @@ def flag_visibility(stack: Stack, frame: LookFrame) -> Stack:
     """
     ds = stack.dataset
     frame.check_range(stack.shape[2])
+    if ds.attrs.get(VISIBILITY) == TRACED:
+        return stack
     mask = as_dask(ds["mask"])
     rows = mask.chunks[1]
     height = as_dask(ds["height"]).rechunk({0: rows, 1: -1})

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mosart.errors import InputError
 from mosart.geocoding import MapGrid, derive_grid, geocode
+from mosart.geometry.ground import known_number
 from mosart.stack import Stack
 
 from .gather import NamedStack
@@ -46,8 +47,8 @@ def common_grid(
     stacks : sequence of Stack
         With longitude and latitude.
     crs, pixel_size : optional
-        As :func:`mosart.geocoding.derive_grid` takes them; by default the zone of the first stack and the
-        smallest of the sizes that the stacks would have alone.
+        As :func:`mosart.geocoding.derive_grid` takes them; by default the smallest of the zones and of
+        the sizes that the stacks would have alone.
 
     Returns
     -------
@@ -59,23 +60,28 @@ def common_grid(
     InputError
         If no position is known, or the grid would be absurdly large.
     """
-    grids: list[MapGrid] = []
-    for stack in stacks:
-        data = stack.dataset
-        spacing = data.attrs.get("azimuth_spacing")
-        grids.append(
-            derive_grid(
-                data["longitude"],
-                data["latitude"],
-                crs=grids[0].crs if grids else crs,
-                pixel_size=pixel_size,
-                azimuth_spacing=float(spacing) if isinstance(spacing, int | float) else float("nan"),
-            )
-        )
+    grids = [_grid(stack, crs, pixel_size) for stack in stacks]
+    first = min(grid.crs for grid in grids)
+    grids = [
+        grid if grid.crs == first else _grid(stack, first, pixel_size) for grid, stack in zip(grids, stacks)
+    ]
     bounds = np.array([grid.bounds for grid in grids])
+    if grids[0].is_geographic:  # each may be written on another turn
+        bounds[:, ::2] -= 360 * np.round((bounds[:, :1] - bounds[0, 0]) / 360)
     (west, south), (east, north) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
     size = min(g.transform.a for g in grids), min(-g.transform.e for g in grids)
-    return MapGrid.from_bounds(grids[0].crs, (float(west), float(south), float(east), float(north)), size)
+    return MapGrid.from_bounds(first, (float(west), float(south), float(east), float(north)), size)
+
+
+def _grid(stack: Stack, crs: str, pixel_size: float | Sequence[float] | None) -> MapGrid:
+    data = stack.dataset
+    return derive_grid(
+        data["longitude"],
+        data["latitude"],
+        crs=crs,
+        pixel_size=pixel_size,
+        azimuth_spacing=known_number(data.attrs.get("azimuth_spacing")),
+    )
 
 
 def check_ground(looks: Sequence[NamedStack]) -> None:

@@ -18,6 +18,7 @@ _TITLES = {
     "measured_amplitude": "amplitude, measured",
     "modelled_amplitude": "amplitude, modelled",
     "mask": "mask",
+    "looks": "looks that saw the ground",
 }
 
 
@@ -58,7 +59,7 @@ def write_bowser(folder: str | os.PathLike[str]) -> Path:
         {
             "name": _TITLES.get(name, name),
             "file_list": groups[name],
-            "nodata": 255 if name == "mask" else None,
+            "nodata": 255 if name in ("mask", "looks") else None,
             "uses_spatial_ref": False,
             "algorithm": None,
             "file_date_fmt": "%Y%m%d",

@@ -59,6 +59,8 @@ VARIABLE_ATTRS: Mapping[str, Mapping[str, Any]] = {
     "measured_amplitude": {"units": "1"},
     "modelled_amplitude": {"units": "1"},
     "averaged_dates": {"long_name": "images of the entry"},
+    "looks": {"long_name": "looks that saw the ground"},
+    "look": {"long_name": "name of the look"},
 }
 
 #: First day of an entry's first image, and the day after its last.

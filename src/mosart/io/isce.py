@@ -24,7 +24,7 @@ from rasterio.windows import Window
 from mosart.errors import InputError
 from mosart.io.lazy import lazy
 from mosart.io.names import parse_date
-from mosart.masks import MASK_ATTRS, Flag
+from mosart.masks import MASK_ATTRS, TRACED, VISIBILITY, Flag
 from mosart.stack import ATTRIBUTES, Stack
 
 logger = logging.getLogger(__name__)
@@ -322,4 +322,6 @@ def open_isce(path: Path) -> Stack:
         "dem_vertical_datum": "ellipsoidal, as ISCE2 writes it",
         "source": str(merged),
     }
+    if flags:
+        attrs[VISIBILITY] = TRACED
     return build(images, planes, flags, attrs)

@@ -37,7 +37,7 @@ _NAMES = {
 }
 
 
-def write_mintpy(change: ElevationChange, folder: str | os.PathLike[str]) -> list[Path]:
+def write_mintpy(change: ElevationChange, folder: str | os.PathLike[str], *, look: str = "") -> list[Path]:
     """Write a result for MintPy.
 
     Parameters
@@ -46,6 +46,8 @@ def write_mintpy(change: ElevationChange, folder: str | os.PathLike[str]) -> lis
         On a map or on the radar grid; best opened from its file, for it is read date by date.
     folder : path-like
         Where the files go, made if it is missing.
+    look : str, optional
+        Name of the look where there are several: ``_LOOK`` ends the names of the files.
 
     Returns
     -------
@@ -71,7 +73,8 @@ def write_mintpy(change: ElevationChange, folder: str | os.PathLike[str]) -> lis
     except OSError as error:
         raise InputError(f"the folder {target} cannot be made", got=str(error)) from error
     kind = "map" if change.dims == ("y", "x") else "radar"
-    series, deviations, geometry = (target / name for name in _NAMES[kind])
+    ending = f"_{look}.h5" if look else ".h5"
+    series, deviations, geometry = (target / name.replace(".h5", ending) for name in _NAMES[kind])
     attributes = _attributes(change)
     written = [series]
     _write_series(change, change.quantity, attributes, series)

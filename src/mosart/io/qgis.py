@@ -7,7 +7,7 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +32,10 @@ _TITLES = {
     "measured_amplitude": "amplitude, measured",
     "modelled_amplitude": "amplitude, modelled",
     "mask": "reasons not to use a pixel",
+    "looks": "looks that saw the ground",
 }
+#: Colours of ground that one look alone saw, and of ground that several saw.
+_ALONE, _SEVERAL = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31"), "#009e73"
 #: Colours of the mask's bits, the one that says most first.
 _REASONS = (
     (Flag.WATER, "#9ad0c2"),
@@ -55,6 +58,7 @@ class _Raster:
     bounds: tuple[float, float, float, float]
     smallest: float
     largest: float
+    flags: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -139,13 +143,16 @@ def _read(path: Path) -> _Raster:
             tuple(raster.bounds),
             float(ends[0]),
             float(ends[1]),
+            tuple(raster.tags().get("flag_meanings", "").split()),
         )
 
 
 def _pipe(raster: _Raster, limit: float, rasters: Sequence[_Raster]) -> ElementTree.Element:
     pipe = ElementTree.Element("pipe")
     if raster.quantity == "mask":
-        pipe.append(_palette())
+        pipe.append(_palette(_mask_values()))
+    elif raster.quantity == "looks":
+        pipe.append(_palette(_look_values(raster.flags)))
     elif raster.quantity.endswith("_amplitude"):
         alike = [r for r in rasters if r.quantity.endswith("_amplitude")]
         pipe.append(_ramp("gray", min(r.smallest for r in alike), max(r.largest for r in alike)))
@@ -197,20 +204,42 @@ def _ramp(name: str, low: float, high: float, steps: int = 21) -> ElementTree.El
     return renderer
 
 
-def _palette() -> ElementTree.Element:
-    """Give every sum of bits the colour of the reason that says most."""
+def _palette(values: Mapping[int, tuple[str, str]]) -> ElementTree.Element:
+    """Give whole numbers a name and a colour; 0 is not drawn."""
     renderer = ElementTree.Element(
         "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
     )
     entries = ElementTree.SubElement(renderer, "colorPalette")
-    ElementTree.SubElement(entries, "paletteEntry", value="0", label="used", color="#ffffff", alpha="0")
+    for value, (name, colour) in values.items():
+        ElementTree.SubElement(
+            entries,
+            "paletteEntry",
+            value=str(value),
+            label=name,
+            color=colour,
+            alpha="255" if value else "0",
+        )
+    return renderer
+
+
+def _mask_values() -> dict[int, tuple[str, str]]:
+    """Give every sum of bits the colour of the reason that says most."""
+    found = {0: ("used", "#ffffff")}
     for value in range(1, 2 * max(int(flag) for flag in Flag)):
         colour = next(colour for flag, colour in _REASONS if value & int(flag))
         names = " and ".join(str(flag.name).lower() for flag in Flag if value & int(flag))
-        ElementTree.SubElement(
-            entries, "paletteEntry", value=str(value), label=names, color=colour, alpha="255"
-        )
-    return renderer
+        found[value] = names, colour
+    return found
+
+
+def _look_values(names: Sequence[str]) -> dict[int, tuple[str, str]]:
+    """Give every set of looks its names, and a colour where one look was alone."""
+    found = {0: ("no look", "#ffffff")}
+    for value in range(1, 1 << len(names)):
+        seen = [i for i in range(len(names)) if value >> i & 1]
+        colour = _SEVERAL if len(seen) > 1 else _ALONE[seen[0] % len(_ALONE)]
+        found[value] = " and ".join(names[i] for i in seen) + (" alone" if len(seen) == 1 else ""), colour
+    return found
 
 
 def _hex(colour: Sequence[float]) -> str:

@@ -207,7 +207,8 @@ def furnish(axes: Axes, view: View) -> None:
             )
         place = axes.transAxes + ScaledTranslation(0, 0.06, _figure(axes).dpi_scale_trans)
         axes.text(across[0], 0.05, text, transform=place, ha="left", va="bottom", **_LETTERS)
-    arrows = [(view.north, "N"), (view.look, "look")] if view.true else [(view.look, "look")]
+    looks = [(bearing, _short(name)) for name, bearing in view.looks.items()] or [(view.look, "look")]
+    arrows = [(view.north, "N"), *looks] if view.true else looks
     place_x = -0.33
     for bearing, name in arrows:
         if np.isfinite(bearing):
@@ -248,6 +249,10 @@ def _arrow(axes: Axes, x: float, bearing: float, name: str) -> None:
         axes.text(x + away * dx, y + away * dy, name, transform=inches, ha="center", va="center", **_LETTERS)
     else:
         axes.text(x, y - half * abs(dy) - 0.12, name, transform=inches, ha="center", va="center", **_LETTERS)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 11 else f"{name[:5]}…{name[-5:]}"
 
 
 def _nice_length(metres: float) -> float:

@@ -48,6 +48,7 @@ def write_figures(
     volumes: pd.DataFrame | None = None,
     activity: Sequence[Period] = (),
     look: float | None = None,
+    looks: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write the pictures of a run.
@@ -74,6 +75,8 @@ def write_figures(
         When something went on: shaded in the curves over time.
     look : float, optional
         Bearing the radar looks to, degrees clockwise from north, for the map.
+    looks : mapping of str to float, optional
+        The same of several looks, by their names.
     progress : callable, optional
         Called with the figures done and an estimate of how many there are.
 
@@ -99,10 +102,9 @@ def write_figures(
         volumes=volumes,
         activity=activity,
         look=look,
+        looks=looks or {},
     ):
-        for suffix in ("png", "pdf"):
-            written.append(target / f"{name}.{suffix}")
-            save(figure, written[-1])
+        written += save_both(figure, target / name)
         if progress is not None:
             progress(len(written), max(expected, len(written)))
     if progress is not None:
@@ -121,6 +123,7 @@ def _figures(
     volumes: pd.DataFrame | None,
     activity: Sequence[Period],
     look: float | None,
+    looks: Mapping[str, float],
 ) -> Iterator[tuple[str, Figure]]:
     data = change.dataset
     view = view_of(data)
@@ -128,7 +131,7 @@ def _figures(
         date = _reference_image(change, stack)
         image = stack.dataset["amplitude"].isel(date=date)
         name = f"{stack.dates[date]:%Y-%m-%d}"
-        masks = _area_masks(data, areas, LARGE)
+        masks = area_masks(data, areas, LARGE)
         yield (
             "amplitude",
             maps.amplitude_figure(shrink(image, LARGE), view_of(stack.dataset), masks, f"Amplitude, {name}"),
@@ -146,7 +149,7 @@ def _figures(
         date_name = ""
         if "date" in weights.dims:
             weights, date_name = weights.isel(date=-1), f", {change.dates[-1]:%Y-%m-%d}"
-        masks = _area_masks(data, areas, LARGE)
+        masks = area_masks(data, areas, LARGE)
         yield (
             "weights",
             maps.weights_figure(shrink(weights, LARGE), view, masks, f"Weights of the fit{date_name}"),
@@ -159,17 +162,17 @@ def _figures(
             )
         yield "heights", maps.heights_figure(heights, view, "Heights")
     shown = change if mapped is None else ElevationChange(mapped)
-    yield from _date_pages(change, shown, areas, view_of(shown.dataset, look))
-    yield from _amplitude_pages(change, areas, view)
+    yield from _date_pages(change, shown, areas, replace(view_of(shown.dataset, look), looks=looks))
+    yield from amplitude_pages(change, areas, view)
     if areas is not None and len(areas.names) > 0:
         table = change.time_series(areas) if series is None else series
         pages = series_figures(
             table, f"{change.quantity}_m", f"Elevation change {_against(change)}", activity
         )
-        yield from _numbered("time_series", pages, -(-len(areas.names) // SERIES_PAGE))
+        yield from numbered("time_series", pages, -(-len(areas.names) // SERIES_PAGE))
     if volumes is not None and not volumes.empty:
         pages = volume_figures(volumes, f"Volume {_against(change)}", activity)
-        yield from _numbered("volumes", pages, -(-volumes["name"].nunique() // SERIES_PAGE))
+        yield from numbered("volumes", pages, -(-volumes["name"].nunique() // SERIES_PAGE))
 
 
 def _date_pages(
@@ -179,7 +182,7 @@ def _date_pages(
     data = shown.dataset
     most = LARGE if len(change.dates) == 1 else SMALL
     panels = [panel_of(data, change, index, most) for index in range(len(change.dates))]
-    masks = _area_masks(data, areas, most)
+    masks = area_masks(data, areas, most)
     shade = maps.shade(shrink(data["height"], most), view) if "height" in data else None
     ground = Ground(view, masks, shade)
     std = data["elevation_change_std"]
@@ -190,14 +193,14 @@ def _date_pages(
         title += ", at the fixed slant-range pixel (the geometry of the look is not known)"
     pages = -(-len(panels) // dates.PAGE)
     figures = dates.date_figures(panels, ground, dates.change_scale(limit), title)
-    yield from _numbered("elevation_change", figures, pages)
+    yield from numbered("elevation_change", figures, pages)
     if std.dims != ("date",):
         errors = [_quantity(data, "elevation_change_std", panel, i, most) for i, panel in enumerate(panels)]
         known = [e.values[np.isfinite(e.values)] for e in errors]
         top = max((float(np.percentile(v, 98)) for v in known if v.size), default=1.0)
         scale = Scale("cividis", 0.0, dates.round_up(max(top, 1e-3)), "standard error of the change (m)")
         figures = dates.date_figures(errors, Ground(view, masks), scale, f"Standard error: {title}")
-        yield from _numbered("standard_error", figures, pages)
+        yield from numbered("standard_error", figures, pages)
     yield from _profile(shown, panels, ground, title)
 
 
@@ -237,33 +240,56 @@ def _profile(
         )
 
 
-def _amplitude_pages(
-    change: ElevationChange, areas: AreaMasks | None, view: View
+def amplitude_pages(
+    change: ElevationChange, areas: AreaMasks | None, view: View, look: str = ""
 ) -> Iterator[tuple[str, Figure]]:
-    """Draw the amplitudes of every date, on the radar grid where they were measured."""
+    """Draw the amplitudes of every date, on the radar grid where they were measured.
+
+    Parameters
+    ----------
+    change : ElevationChange
+        On a radar grid.
+    areas : Areas or None
+        To outline.
+    view : View
+        Of the grid.
+    look : str, optional
+        Name of the look where there are several.
+
+    Yields
+    ------
+    name : str
+        Of the figure: ``amplitudes``, of several looks ``amplitudes_LOOK``.
+    figure : matplotlib.figure.Figure
+        A page.
+    """
     data = change.dataset
+    file, of = (f"amplitudes_{look}", f" of {look}") if look else ("amplitudes", "")
     if "measured_amplitude" not in data:
         return
     most = SMALL
-    masks = _area_masks(data, areas, most)
+    masks = area_masks(data, areas, most)
     empty = [Panel(date, np.empty((0, 0)), np.empty((0, 0), np.int64)) for date in change.dates]
     measured = [_quantity(data, "measured_amplitude", panel, i, most) for i, panel in enumerate(empty)]
     if "modelled_amplitude" in data:
         modelled = [_quantity(data, "modelled_amplitude", panel, i, most) for i, panel in enumerate(empty)]
         modelled = [replace(panel, note=_fit(data, i)) for i, panel in enumerate(modelled)]
         figures = dates.amplitude_figures(
-            measured, modelled, Ground(view, masks), "Amplitude: measured, modelled, and what is left over"
+            measured,
+            modelled,
+            Ground(view, masks),
+            f"Amplitude{of}: measured, modelled, and what is left over",
         )
-        yield from _numbered("amplitudes", figures, -(-len(measured) // dates.TRIPLES))
+        yield from numbered(file, figures, -(-len(measured) // dates.TRIPLES))
         return
     panels = [dates.decibels(panel) for panel in measured]
     figures = dates.date_figures(
         panels,
         Ground(view, masks),
         dates.amplitude_scale(panels),
-        "Measured amplitude (this method models none)",
+        f"Measured amplitude{of} (this method models none)",
     )
-    yield from _numbered("amplitudes", figures, -(-len(panels) // dates.PAGE))
+    yield from numbered(file, figures, -(-len(panels) // dates.PAGE))
 
 
 def panel_of(data: xr.Dataset, change: ElevationChange, index: int, most: int) -> Panel:
@@ -331,7 +357,7 @@ def _reference_image(change: ElevationChange, stack: Stack) -> int:
     return 0
 
 
-def _area_masks(data: xr.Dataset, areas: AreaMasks | None, most: int) -> Mapping[str, NDArray[np.uint8]]:
+def area_masks(data: xr.Dataset, areas: AreaMasks | None, most: int) -> Mapping[str, NDArray[np.uint8]]:
     """Masks of the areas, as small as the picture; those that the grid cannot place are left out."""
     masks: dict[str, NDArray[np.uint8]] = {}
     if areas is None:
@@ -358,6 +384,15 @@ def _part(data: xr.Dataset, areas: AreaMasks | None) -> tuple[slice, slice]:
     return rows_, columns_
 
 
-def _numbered(name: str, figures: Iterator[Figure], pages: int) -> Iterator[tuple[str, Figure]]:
+def save_both(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as PNG and as PDF, of a path without an ending."""
+    written = [path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "pdf")]
+    for file in written:
+        save(figure, file)
+    return written
+
+
+def numbered(name: str, figures: Iterator[Figure], pages: int) -> Iterator[tuple[str, Figure]]:
+    """Name the pages of a figure: by number where there are several."""
     for number, figure in enumerate(figures, 1):
         yield (name if pages == 1 else f"{name}_{number:02d}"), figure

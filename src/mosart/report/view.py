@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -33,6 +34,8 @@ class View:
         Direction that the radar looks to on paper, degrees clockwise from the top; NaN where unknown.
     longest : float
         How many times longer than wide the picture may be, or wider than long.
+    looks : mapping of str to float
+        Directions of several looks by their names, like `look`.
     """
 
     extent: tuple[float, float, float, float]
@@ -41,6 +44,7 @@ class View:
     north: float
     look: float
     longest: float
+    looks: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from .resampling import (
     in_memory,
     noise_floor,
     reference_geometry,
+    reference_sections,
     resample,
 )
 from .residual import UNMEASURED, Residual, measure
@@ -66,6 +67,8 @@ class Coregistered:
         The grid.
     layers : GeometryLayers
         Its geometry.
+    sections : tuple of ndarray (rows, points)
+        Terrain along the lines: slant range in pixels, and height.
     dates : tuple of date
         Ascending, without those that were rejected.
     amplitude : ndarray (date, rows, columns) of float32
@@ -84,6 +87,7 @@ class Coregistered:
 
     scene: Scene
     layers: GeometryLayers
+    sections: tuple[NDArray[np.float32], NDArray[np.float32]]
     dates: tuple[dt.date, ...]
     amplitude: NDArray[np.float32]
     noise: NDArray[np.float32]
@@ -207,6 +211,7 @@ def coregister(
         raise InputError(f"{base.name}: the image is empty here")
     tell("geometry")
     layers = reference_geometry(scene, dem, workers=workers, allocate=allocate)
+    sections = reference_sections(scene, dem, workers=workers, allocate=allocate)
     changed = exclude(layers.longitude, layers.latitude) if exclude is not None else None
     reports: dict[int, DateReport] = {reference: DateReport(base, UNMEASURED, False, UNMEASURED)}
     rejected: list[tuple[dt.date, str]] = []
@@ -238,6 +243,7 @@ def coregister(
     return Coregistered(
         scene,
         layers,
+        sections,
         tuple(dates[k].date for k in kept),
         amplitude,
         np.stack([noise_floor(dates[k], scene) for k in kept]),

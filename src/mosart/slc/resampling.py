@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mosart.geometry.orbit import Dem, GeometryLayers, geometry_layers
 from mosart.geometry.orbit.layers import ecef_of
 from mosart.geometry.orbit.project import ground_to_radar
+from mosart.geometry.orbit.sections import sections_width, trace_sections
 
 from . import kernels
 from .product import Product, Segment
@@ -231,3 +232,39 @@ def reference_geometry(
     most = max(TILE // max(scene.grid.columns, 1) // 4, 8)
     _map(work, [(k, min(k + most, shape[0]), "") for k in range(0, shape[0], most)], workers)
     return layers
+
+
+def reference_sections(
+    scene: Scene, dem: Dem, *, workers: int = 1, allocate: Allocate = in_memory
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Terrain along a scene's lines, by tiles of rows.
+
+    Parameters
+    ----------
+    scene : Scene
+        The grid.
+    dem : Dem
+        Terrain.
+    workers : int
+        Threads.
+    allocate : callable
+        Where the arrays live.
+
+    Returns
+    -------
+    slant, height : ndarray (rows, points)
+        As :func:`mosart.geometry.orbit.sections.trace_sections` gives them.
+    """
+    start, count = sections_width(scene.grid, dem)
+    rows, limits = scene.grid.rows, dem.limits
+    slant = allocate((rows, count), np.float32, "section_range")
+    height = allocate((rows, count), np.float32, "section_height")
+
+    def work(tile: tuple[int, int]) -> None:
+        first, last = tile
+        grid = scene.grid.crop(first, last, 0, scene.grid.columns)
+        slant[first:last], height[first:last] = trace_sections(grid, dem, start, count, limits)
+
+    most = max(TILE // count // 4, 8)
+    _map(work, [(k, min(k + most, rows)) for k in range(0, rows, most)], workers)
+    return slant, height

@@ -6,7 +6,8 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from mosart.masks import MASK_ATTRS, Flag
+from mosart.geometry.section import SECTION_HEIGHT, SECTION_RANGE
+from mosart.masks import MASK_ATTRS, TRACED, VISIBILITY, Flag
 from mosart.stack import Stack
 
 from .coregister import Coregistered
@@ -28,11 +29,14 @@ def to_stack(result: Coregistered) -> Stack:
         Besides the usual variables: ``local_incidence_angle``; ``noise_floor`` (date, range), the noise
         of the intensity in the units of ``amplitude`` squared, NaN where the product tells none;
         ``azimuth_offset`` and ``range_offset`` (date) with ``…_std``, in pixels: the residual offset that
-        the images showed after alignment by orbits, applied where ``offset_applied``.
+        the images showed after alignment by orbits, applied where ``offset_applied``;
+        ``section_range`` and ``section_height`` (azimuth, section), the terrain along every line, in range
+        pixels and metres, folds and shadow included.
     """
     grid = result.scene.grid
     rows = max(min(_ROWS // max(grid.columns, 1), grid.rows), 1)
     chunks = (rows, grid.columns)
+    whole_rows = (rows, -1)
 
     def plane(values: np.ndarray) -> da.Array:
         array: da.Array = da.from_array(values, chunks=chunks)
@@ -43,7 +47,7 @@ def to_stack(result: Coregistered) -> Stack:
     missing = da.where(da.isfinite(amplitude), np.uint8(0), np.uint8(Flag.NODATA))
     mask = da.bitwise_or(da.broadcast_to(fixed, amplitude.shape), missing).astype(np.uint8)
     layers = result.layers
-    two, three = ("azimuth", "range"), ("date", "azimuth", "range")
+    two, three, along = ("azimuth", "range"), ("date", "azimuth", "range"), ("azimuth", "section")
     degrees = {"units": "degree"}
     reports = result.reports
     dataset = xr.Dataset(
@@ -55,6 +59,8 @@ def to_stack(result: Coregistered) -> Stack:
             "incidence_angle": (two, plane(layers.incidence_angle), degrees),
             "local_incidence_angle": (two, plane(layers.local_incidence_angle), degrees),
             "mask": (three, mask, dict(MASK_ATTRS)),
+            SECTION_RANGE: (along, da.from_array(result.sections[0], chunks=whole_rows), {"units": "1"}),
+            SECTION_HEIGHT: (along, da.from_array(result.sections[1], chunks=whole_rows), {"units": "m"}),
             "noise_floor": (("date", "range"), result.noise, {"units": "1"}),
             "azimuth_offset": ("date", np.array([r.residual.azimuth for r in reports])),
             "range_offset": ("date", np.array([r.residual.range for r in reports])),
@@ -94,6 +100,7 @@ def to_stack(result: Coregistered) -> Stack:
         "processors": "; ".join(f"{d}: {p.processor or 'unknown'}" for d, p in listed.items()),
         "rejected_dates": "; ".join(f"{d:%Y%m%d}: {why}" for d, why in result.rejected) or "none",
         "resampling_error": result.kernel_error,
+        VISIBILITY: TRACED,
         "first_line_time": f"{grid.start.isoformat()}Z",
         "line_time_interval": grid.time_step,
         "first_slant_range": grid.first_range,

@@ -23,21 +23,30 @@ OTHERS = {
     "regularised": "a regularised map has no stripes and less change than there is: wrong by about two "
     "thirds of the change on a simulated crater; the standard error describes still ground alone",
 }
+#: And of several looks, joined.
+JOINT = (
+    "two looks from different sides measure new rock too, which one look withholds; how far joint maps were "
+    "from the truth on simulated ground, and what their error bars held, is in docs/synthesis.md"
+)
 
 
-def expected_error(method: str) -> str:
+def expected_error(method: str, *, looks: int = 1) -> str:
     """Say plainly what a method's error is.
 
     Parameters
     ----------
     method : str
         Name of an inversion method.
+    looks : int
+        How many looks are joined.
 
     Returns
     -------
     str
         One paragraph.
     """
+    if looks > 1:
+        return JOINT
     if method == "synthesis":
         zone, still, bars = SYNTHESIS
         return (

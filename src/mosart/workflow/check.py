@@ -1,4 +1,4 @@
-"""Everything a run needs, checked before work starts: the plan of a run."""
+"""Everything a run needs, checked before work starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,121 +17,27 @@ from mosart.errors import InputError
 from mosart.geometry import LookFrame, flag_visibility, resolve
 from mosart.geometry.resolve import GeometryUnknown
 from mosart.inversion import Entry, default_method, plan_entries
+from mosart.inversion.gather import NamedStack, gather, plan_together
+from mosart.inversion.samedem import check_ground
 from mosart.io import open_stack
 from mosart.io.checks import drop_empty
 from mosart.io.isce import input_files
-from mosart.io.survey import Survey, survey
+from mosart.io.survey import survey
 from mosart.stack import Stack
 
-from .accuracy import expected_error
 from .config import Config
 from .cores import available_cores
 from .folder import ProductFolder
 from .layers import batches
 from .log import Talk
-from .memory import TOGETHER, Estimate, estimate
+from .looks import check_several, look_names, shared_ground
+from .memory import TOGETHER, Estimate, estimate, estimate_joint
 from .places import is_numbers, select_dates
+from .plan import Look, Plan
 
 logger = logging.getLogger(__name__)
 
 _NEEDED = "a stack file (or `slc` and `dem`) and an `out` folder"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will do; every input it needs is open and fit for use.
-
-    Parameters
-    ----------
-    config : Config
-        As used: what was left at a default that depends on the stack is filled in.
-    stack : Stack
-        Cropped, with its layover, shadow and water flagged, without its empty images.
-    frame : LookFrame or None
-        The look of the cropped grid; None where it cannot be known.
-    geometry_fault : str
-        Why it cannot be known.
-    reference : tuple of date
-        Dates the change counts from.
-    entries : tuple of Entry
-        What the result will hold.
-    areas : Areas or None
-        Areas and points of interest.
-    polygons : Areas or None
-        Those that a volume is asked of.
-    stable : ndarray of bool, (azimuth, range), or None
-        Ground that the user says did not change.
-    weights : str or ndarray
-        As :func:`mosart.inversion.invert` takes them.
-    found : Survey
-        What the pixels hold.
-    memory : Estimate
-        What the run will need.
-    workers : int
-        Threads.
-    source : Path
-        The stack file.
-    inputs : tuple of Path
-        Files of the user's that the run reads.
-    hashes : mapping of Path to str
-        SHA-256 of those that are known already.
-    """
-
-    config: Config
-    stack: Stack
-    frame: LookFrame | None
-    geometry_fault: str
-    reference: tuple[dt.date, ...]
-    entries: tuple[Entry, ...]
-    areas: Areas | None
-    polygons: Areas | None
-    stable: NDArray[np.bool_] | None
-    weights: str | NDArray[np.float64]
-    found: Survey
-    memory: Estimate
-    workers: int
-    source: Path
-    inputs: tuple[Path, ...] = field(default=())
-    hashes: Mapping[Path, str] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """Tell a user what the run will do."""
-        dates, rows, columns = self.stack.shape
-        lines = [
-            f"stack      {self.source}",
-            f"size       {dates} dates, {rows} azimuth rows x {columns} range pixels",
-            f"dates      {_names(self.stack.dates)}",
-            f"heights    {self.found.heights[0]:.0f} to {self.found.heights[1]:.0f} m",
-            f"geometry   {geometry_text(self.frame, self.geometry_fault)}",
-            f"method     {self.method}",
-            f"options    {self._options_text()}",
-            f"reference  {_names(self.reference)}",
-            f"entries    {_names([entry.date for entry in self.entries])}",
-            f"areas      {', '.join(self.areas.names) if self.areas else 'none named'}",
-            f"products   {self.config.out}{'' if self.mapped else ' (radar grid only, no map)'}",
-            f"memory     {self._memory_text()}",
-            f"disk       about {self.memory.disk / 2**30:.2f} GiB",
-            f"error      {expected_error(self.method)}",
-        ]
-        return "\n".join(lines)
-
-    @property
-    def method(self) -> str:
-        """Name of the method: the config's, which is filled in."""
-        return str(self.config.method)
-
-    def _options_text(self) -> str:
-        if self.method == "synthesis":
-            return "none: despeckling and weights are for the row-wise methods"
-        return f"despeckle {self.config.despeckle}, weights {self.config.weights}"
-
-    def _memory_text(self) -> str:
-        return f"about {self.memory.peak / 2**30:.2f} GiB with {self.workers} workers"
-
-    @property
-    def mapped(self) -> bool:
-        """Whether the products go on a map grid: with lon/lat and a known look."""
-        return self.stack.has_lonlat and self.frame is not None
 
 
 def prepare(
@@ -160,63 +66,106 @@ def prepare(
         On anything that would stop the run later: it names the file, date or key.
     """
     out = required(config, "out" if made else "stack")
+    paths = (made,) if made else config.stack
+    called = look_names(paths)
+    check_several(config, called)
     inputs = existing(config)
     ProductFolder(out).examine(inputs)
     check_grid(config)
-    path = made or config.stack[0]
-    whole = open_stack(path)
-    # The whole image tells the geometry better than a part of it, and its slopes shade the part.
-    frame, fault = _geometry(whole, config)
-    flagged = flag_visibility(whole, frame) if frame is not None else whole
-    stack = crop(flagged, config)
-    if frame is not None:
-        first = int(stack.dataset["range"].values[0] - whole.dataset["range"].values[0])
-        frame = frame.crop(slice(first, first + stack.shape[2]))
-    stack = _with_water(flagged, stack, config)
-    areas = _areas(stack, config)
-    stable = read_areas(config.stable).union(stack) if config.stable is not None else None
-    weights = _weights(whole, stack, config)
-    with talk.progress("reading all images once") as advance:
-        found = survey(stack, progress=advance)
-    stack = drop_empty(stack, found.empty, str(path), 2)
-    reference, entries = _entries(stack, config)
+    opened = [_open(path, name, config) for path, name in zip(paths, called, strict=True)]
+    overlap: tuple[str, ...] = ()
+    if len(opened) > 1:
+        check_ground(_gathered(opened))
+        overlap = shared_ground([one.stack for one in opened])
+    areas = _areas([one.stack for one in opened], config)
+    first = opened[0]
+    stable = read_areas(config.stable).union(first.stack) if config.stable is not None else None
+    weights = _weights(first.whole, first.stack, config)
+    looks = tuple(_look(one, talk) for one in opened)
+    reference, entries = _entries(looks, config)
     workers = config.workers or available_cores()
     settled = {
-        "method": config.method or default_method(stack, frame),
+        "method": config.method or _method(looks),
         "reference": tuple(f"{date:%Y%m%d}" for date in reference),
         "workers": workers,
     }
     used = config.merged(Config.model_validate(settled))
     plan = Plan(
         config=used,
-        stack=stack,
-        frame=frame,
-        geometry_fault=fault,
+        looks=looks,
         reference=reference,
         entries=entries,
         areas=areas,
         polygons=_polygons(areas, config),
         stable=stable,
         weights=weights,
-        found=found,
-        memory=estimate(
-            stack.shape,
-            max(
-                len({date for entry in part for date in (*entry.images, *entry.reference)})
-                for part in batches(entries, TOGETHER)
-            ),
-            len(entries),
-            workers,
-            mapped=stack.has_lonlat and frame is not None,
-            synthesis=used.method == "synthesis",
-        ),
+        memory=_memory(looks, entries, workers, synthesis=used.method == "synthesis"),
         workers=workers,
-        source=path,
         inputs=inputs,
         hashes=hashes or {},
+        overlap=overlap,
     )
     plan.memory.warn()
     return plan
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A stack before its pixels are read."""
+
+    name: str
+    path: Path
+    whole: Stack
+    stack: Stack
+    frame: LookFrame | None
+    fault: str
+
+
+def _open(path: Path, name: str, config: Config) -> _Opened:
+    whole = open_stack(path)
+    # The whole image tells the geometry better than a part of it, and its slopes shade the part.
+    frame, fault = _geometry(whole, name, config)
+    flagged = flag_visibility(whole, frame) if frame is not None else whole
+    try:
+        stack = crop(flagged, config)
+    except InputError as error:
+        if len(config.stack) < 2:
+            raise
+        raise InputError(
+            f"{name}: {error.what}", expected=error.expected, got=error.got, hint=error.hint
+        ) from error
+    if frame is not None:
+        first = int(stack.dataset["range"].values[0] - whole.dataset["range"].values[0])
+        frame = frame.crop(slice(first, first + stack.shape[2]))
+    return _Opened(name, path, whole, _with_water(flagged, stack, config), frame, fault)
+
+
+def _look(opened: _Opened, talk: Talk) -> Look:
+    with talk.progress("reading all images once") as advance:
+        found = survey(opened.stack, progress=advance)
+    stack = drop_empty(opened.stack, found.empty, str(opened.path), 2)
+    return Look(opened.name, opened.path, stack, opened.frame, opened.fault, found)
+
+
+def _method(looks: Sequence[Look]) -> str:
+    return "synthesis" if len(looks) > 1 else default_method(looks[0].stack, looks[0].frame)
+
+
+def _memory(looks: Sequence[Look], entries: Sequence[Entry], workers: int, *, synthesis: bool) -> Estimate:
+    if len(looks) > 1:
+        return estimate_joint([look.stack.shape for look in looks], len(entries))
+    stack = looks[0].stack
+    return estimate(
+        stack.shape,
+        max(
+            len({date for entry in part for date in (*entry.images, *entry.reference)})
+            for part in batches(entries, TOGETHER)
+        ),
+        len(entries),
+        workers,
+        mapped=stack.has_lonlat and looks[0].frame is not None,
+        synthesis=synthesis,
+    )
 
 
 def required(config: Config, *keys: str) -> Path:
@@ -293,31 +242,27 @@ def check_grid(config: Config) -> None:
         ) from error
 
 
-def _geometry(stack: Stack, config: Config) -> tuple[LookFrame | None, str]:
+def _geometry(stack: Stack, name: str, config: Config) -> tuple[LookFrame | None, str]:
     overrides = config.geometry.model_dump(exclude_none=True)
+    if name in config.geometry_of:
+        overrides |= config.geometry_of[name].model_dump(exclude_none=True)
+    several = len(config.stack) > 1
     try:
         return resolve(stack, overrides), ""
     except GeometryUnknown as error:
+        if several:
+            raise InputError(
+                f"stack: the geometry of {name} is unknown, so it cannot be joined with others: {error.what}",
+                expected=error.expected,
+                got=error.got,
+                hint=f"give `geometry_of: {name}:` incidence_angle and range_spacing",
+            ) from error
         logger.warning(
             "the geometry of the look is unknown: %s; only the change at the fixed slant-range pixel is "
             "given (elevation_change_slant). What to do: give `geometry:` incidence_angle and range_spacing",
             error.what + (f" ({error.got})" if error.got else ""),
         )
         return None, error.what
-
-
-def geometry_text(frame: LookFrame | None, fault: str) -> str:
-    """Describe a look in one line."""
-    if frame is None:
-        return f"unknown: {fault}"
-    theta = frame.incidence_angle
-    angle = f"{theta[0]:.2f}" if np.ptp(theta) < 0.005 else f"{theta.min():.2f} to {theta.max():.2f}"
-    error = f" +- {frame.incidence_std_error:.2f}" if frame.incidence_std_error > 0 else ""
-    heading = "unknown" if np.isnan(frame.heading) else f"{frame.heading:.1f} deg"
-    return (
-        f"incidence {angle}{error} deg, range spacing {frame.range_spacing:.3f} m (slant), azimuth spacing "
-        f"{frame.azimuth_spacing:.3f} m, {frame.look_direction}-looking, heading {heading}; {frame.source}"
-    )
 
 
 def crop(stack: Stack, config: Config) -> Stack:
@@ -329,29 +274,42 @@ def crop(stack: Stack, config: Config) -> Stack:
     return stack
 
 
-def _entries(stack: Stack, config: Config) -> tuple[tuple[dt.date, ...], tuple[Entry, ...]]:
-    reference = select_dates(config.reference[0], stack.dates, "reference") if config.reference else None
-    if reference is None:
-        logger.info("reference: the earliest date, %s", _names(stack.dates[:1]))
-        reference = stack.dates[:1]
-    epochs = [select_dates(text, stack.dates, "epoch") for text in config.epoch] or None
-    return plan_entries(stack.dates, reference, epochs)
+def _gathered(looks: Sequence[_Opened | Look]) -> tuple[NamedStack, ...]:
+    """Several looks as the inversion takes them; refused where they cannot be joined."""
+    stacks, called, frames = (
+        [one.stack for one in looks],
+        [one.name for one in looks],
+        [one.frame for one in looks],
+    )
+    return gather(stacks, called, frames)
 
 
-def _areas(stack: Stack, config: Config) -> Areas | None:
+def _entries(looks: Sequence[Look], config: Config) -> tuple[tuple[dt.date, ...], tuple[Entry, ...]]:
+    dates = sorted({date for look in looks for date in look.stack.dates})
+    reference = select_dates(config.reference[0], dates, "reference") if config.reference else None
+    epochs = [select_dates(text, dates, "epoch") for text in config.epoch] or None
+    if len(looks) > 1:
+        reference, entries = plan_together(_gathered(looks), reference, epochs)
+        return reference, tuple(one.entry for one in entries)
+    return plan_entries(dates, reference, epochs)
+
+
+def _areas(stacks: Sequence[Stack], config: Config) -> Areas | None:
     if not (config.areas or config.points):
         return None
     areas = read_areas([*config.areas, *config.points])
     # Some at a time: each mask is as large as the image.
-    for names in batches(areas.names, 8):
-        for name, inside in areas.masks(stack, names).items():
-            if not inside.any():
-                raise InputError(
-                    f"areas: {name} holds no pixel of the (cropped) image",
-                    expected="an area or a point that overlaps the image",
-                    got="0 pixels",
-                    hint="check its coordinates, and `crop`",
-                )
+    for part in batches(areas.names, 8):
+        missed = set(part)
+        for stack in stacks:
+            missed -= {name for name, inside in areas.masks(stack, part).items() if inside.any()}
+        for name in [name for name in part if name in missed]:
+            raise InputError(
+                f"areas: {name} holds no pixel of the (cropped) image",
+                expected="an area or a point that overlaps the image",
+                got="0 pixels",
+                hint="check its coordinates, and `crop`",
+            )
     return areas
 
 
@@ -412,7 +370,3 @@ def _with_water(whole: Stack, stack: Stack, config: Config) -> Stack:
         if stack.shape == whole.shape:
             raise
         return crop(flag_water(whole, **where), config)
-
-
-def _names(dates: Sequence[dt.date]) -> str:
-    return ", ".join(f"{date:%Y%m%d}" for date in dates)

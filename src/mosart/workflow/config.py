@@ -247,7 +247,9 @@ class Config(Section):
     stack: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
         default=(),
         description="stack file: the original's HDF5 (flat or grouped), MoSARt's netCDF or Zarr, or what "
-        "ISCE2 or MintPy coregistered",
+        "ISCE2 or MintPy coregistered. Several (in a list, or --stack again), one a look of the same ground: "
+        "they are joined to one map, each is called by its file's name without the ending, and `epoch` is "
+        "needed",
     )
     slc: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = Field(
         default=(),
@@ -317,7 +319,12 @@ class Config(Section):
     )
     water: Water = Field(default=Water(), description="where water is")
     geometry: Geometry = Field(
-        default=Geometry(), description="how the radar looked, where it cannot be derived"
+        default=Geometry(), description="how the radar looked, where it cannot be derived; in every stack"
+    )
+    geometry_of: dict[str, Geometry] = Field(
+        default={},
+        description="the same for one of several stacks, by its name: `ascending: {heading: 348}` of "
+        "ascending.h5; goes before `geometry`",
     )
     despeckle: Literal["none", "nlm"] = Field(
         default="nlm", description="filter before a row-wise inversion: nlm (non-local means) or none"
@@ -343,17 +350,6 @@ class Config(Section):
         ge=1,
         description="threads; by default the cores this process may use (affinity, cgroups)",
     )
-
-    @model_validator(mode="after")
-    def _several_stacks(self) -> Self:
-        if len(self.stack) > 1:
-            raise InputError(
-                "stack: several stacks need a method that joins looks, and no row-wise method does",
-                expected="one file",
-                got=", ".join(map(str, self.stack)),
-                hint="run each stack by itself, into a folder of its own",
-            )
-        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

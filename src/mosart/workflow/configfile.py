@@ -7,7 +7,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -143,9 +143,11 @@ def _fault(fault: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def _model_at(location: Sequence[int | str]) -> type[BaseModel]:
     model: type[BaseModel] = Config
     for part in location:
-        default = model.model_fields[str(part)].default if str(part) in model.model_fields else None
-        if isinstance(default, BaseModel):
-            model = type(default)
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue  # a name that the user chose
+        kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        model = next((kind for kind in kinds if issubclass(kind, BaseModel)), model)
     return model
 
 
@@ -192,6 +194,10 @@ def _tree(section: BaseModel, notes: Mapping[str, str], prefix: str) -> Commente
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_none=True)
     if isinstance(value, tuple):
         sequence = CommentedSeq(_plain(item) for item in value)
         if all(isinstance(item, int | float) for item in value):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.geometry import LookFrame
+from mosart.geometry.section import Section
 from mosart.inversion import Entry
 from mosart.inversion.synthesis.detect import Windows, predict_windows
 from mosart.inversion.synthesis.needed import FEWEST_PIXELS, FEWEST_ROWS
@@ -15,7 +16,7 @@ from mosart.inversion.synthesis.reference import learn_reference, read_epoch
 from mosart.masks import Flag
 from mosart.stack import Stack
 
-from .check import Plan
+from .plan import Look, Plan
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ DETECTED = 3.0
 LEAST_SEEN = 0.5
 
 
-def smallest_change(plan: Plan) -> str:
-    """Say the smallest change that the first epoch of a plan can show.
+def smallest_changes(plan: Plan) -> str:
+    """Say the smallest change that the first epoch of a plan can show, look by look.
 
     Parameters
     ----------
@@ -40,15 +41,37 @@ def smallest_change(plan: Plan) -> str:
     Returns
     -------
     str
+        One line a look.
+    """
+    if not plan.joint:
+        return f"detectable {smallest_change(plan, plan.look)}"
+    return "\n".join(f"detectable {look.name} alone: {smallest_change(plan, look)}" for look in plan.looks)
+
+
+def smallest_change(plan: Plan, look: Look) -> str:
+    """Say the smallest change that one look can show of the first epoch of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the method ``synthesis``.
+    look : Look
+        One of its looks.
+
+    Returns
+    -------
+    str
         One line: the median and the 5th to 95th percentile over the areas of interest, else over samples of
         the image; or why it cannot be told.
     """
     entry = next((e for e in plan.entries if e.reference), None)
-    frame = plan.frame
-    if entry is None or frame is None or not np.isfinite(frame.azimuth_spacing):
+    if entry is not None:
+        entry = Entry(entry.date, look.dates_of(entry.images), look.dates_of(entry.reference))
+    frame, stack = look.frame, look.stack
+    if entry is None or not entry.reference or frame is None or not np.isfinite(frame.azimuth_spacing):
         return "not known: " + ("no epoch to compare" if entry is None else "the look is not known")
-    inside = plan.areas.union(plan.stack) if plan.areas is not None else None
-    found = [w for place in _samples(plan.stack, inside) if (w := _windows(plan.stack, frame, entry, place))]
+    inside = plan.areas.union(stack) if plan.areas is not None else None
+    found = [w for place in _samples(stack, inside) if (w := _windows(stack, frame, entry, place))]
     if not found:
         return "not known: too little of the image is there"
     width = max(w.width for w in found)
@@ -105,7 +128,13 @@ def _windows(stack: Stack, frame: LookFrame, entry: Entry, place: tuple[slice, s
     good = np.isfinite(height) & np.isfinite(list(images.values())).all(axis=0)
     if good.mean() < LEAST_SEEN:
         return None
-    reference = learn_reference([images[d] for d in entry.reference], height, frame.crop(place[1]), water)
+    reference = learn_reference(
+        [images[d] for d in entry.reference],
+        height,
+        frame.crop(place[1]),
+        water,
+        section=Section.traced(data),
+    )
     epoch = read_epoch([images[d] for d in entry.images], reference)
     return predict_windows(reference, epoch).moved(place[0].start, place[1].start)
 

@@ -28,10 +28,11 @@ MANIFEST = ".mosart-products.json"
 STAGING = ".mosart-run-"
 _MOVES = "moves.json"
 _FOREIGN = re.compile(
-    r"config\.yaml|(radar|elevation_change)\.(nc|zarr)|timeseries\.csv|volumes\.csv|areas\.geojson|mosart\.log"
+    r"config\.yaml|(radar(_[\w.+-]+)?|elevation_change)\.(nc|zarr)|timeseries\.csv|volumes\.csv|areas\.geojson|mosart\.log"
     r"|report\.html|mosart\.qgz|bowser_rasters\.json"
-    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[a-z_0-9]+\.(png|pdf)"
-    r"|mintpy/(timeseries|timeseriesStd|timeseriesRadar|timeseriesStdRadar|geometryGeo|geometryRadar)\.h5"
+    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[\w.+-]+\.(png|pdf)"
+    r"|mintpy/(timeseries|timeseriesStd|geometryGeo|(timeseriesRadar|timeseriesStdRadar|geometryRadar)(_[\w.+-]+)?)"
+    r"\.h5"
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 from mosart.geometry import resolve
@@ -10,7 +10,8 @@ from mosart.geometry.resolve import GeometryUnknown
 from mosart.io import open_stack
 from mosart.stack import Stack
 
-from .check import geometry_text
+from .looks import look_names, shared_ground
+from .plan import geometry_text, names
 
 _TOLD_ELSEWHERE = {
     "source",
@@ -20,6 +21,32 @@ _TOLD_ELSEWHERE = {
     "look_direction",
     "heading",
 }
+
+
+def describe_all(paths: Sequence[Path]) -> str:
+    """Tell what stack files hold and, of several, what ground they share.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Stack files.
+
+    Returns
+    -------
+    str
+        Lines for people.
+
+    Raises
+    ------
+    InputError
+        If a file is no stack, two have one stem, or one shares no ground with the others.
+    """
+    called = look_names(paths)
+    texts = [describe(path) for path in paths]
+    if len(paths) > 1:
+        shared = shared_ground([open_stack(path, minimum_dates=1) for path in paths])
+        texts.append("\n".join(f"{name:<10} {text}" for name, text in zip(called, shared, strict=True)))
+    return "\n\n".join(texts)
 
 
 def describe(path: Path) -> str:
@@ -44,7 +71,7 @@ def describe(path: Path) -> str:
     lines = [
         f"{path}",
         f"size       {size_text(stack)}",
-        f"dates      {', '.join(f'{date:%Y%m%d}' for date in stack.dates)}",
+        f"dates      {names(stack.dates)}",
         f"lon/lat    {extent(stack)}",
         f"geometry   {geometry_line(stack)}",
     ]
@@ -80,8 +107,3 @@ def extent(stack: Stack) -> str:
     longitude, latitude = data["longitude"].isel(ends).values, data["latitude"].isel(ends).values
     corners = zip(longitude.ravel(), latitude.ravel(), strict=True)
     return "corners " + ", ".join(f"{lon:.4f} {lat:.4f}" for lon, lat in corners)
-
-
-def date_names(dates: tuple[dt.date, ...]) -> str:
-    """Write dates as the config takes them."""
-    return ", ".join(f"{date:%Y%m%d}" for date in dates)

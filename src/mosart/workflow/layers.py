@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +22,30 @@ from .steps import Ledger, Step
 ALONE = ("synthesis",)
 
 Item = TypeVar("Item")
-#: Makes the layers of some dates as a complete file.
-Make = Callable[[Sequence[dt.date], Path], None]
+#: Makes the layers of some dates, one complete file for each of the files that they belong to.
+Make = Callable[[Sequence[dt.date], Sequence[Path]], None]
+
+
+@dataclass(frozen=True)
+class Layered:
+    """A file of layers that is to be written.
+
+    Parameters
+    ----------
+    name : str
+        Its name among the products.
+    whole : Step
+        The file.
+    layers : mapping of date to Step
+        Its layers, ascending.
+    finish : callable
+        Puts on a dataset what does not come from its layers: attributes, positions.
+    """
+
+    name: str
+    whole: Step
+    layers: Mapping[dt.date, Step]
+    finish: Callable[[xr.Dataset], xr.Dataset]
 
 
 def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
@@ -32,72 +55,77 @@ def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 def write_layers(
-    ledger: Ledger,
-    whole: Step,
-    layers: Mapping[dt.date, Step],
-    name: str,
-    *,
-    make: Make,
-    finish: Callable[[xr.Dataset], xr.Dataset],
-    size: int,
-    talk: Talk,
-) -> Path:
-    """Write a file of layers, out of earlier ones as far as they hold.
+    ledger: Ledger, files: Sequence[Layered], *, make: Make, size: int, talk: Talk
+) -> list[Path]:
+    """Write files of layers, out of earlier ones as far as they hold.
 
     Parameters
     ----------
     ledger : Ledger
         The steps of the run.
-    whole : Step
-        The file.
-    layers : mapping of date to Step
-        Its layers, ascending.
-    name : str
-        Its name among the products.
+    files : sequence of Layered
+        Files of the same dates, whose layers are made together: the map and the radar grids of several looks.
     make : callable
-        Makes a file of the layers of some dates, complete in itself.
-    finish : callable
-        Puts on a dataset what does not come from its layers: attributes, positions.
+        Makes a file of the layers of some dates for each of `files`, complete in itself.
     size : int
-        Layers that are made together.
+        Dates that are made together.
     talk : Talk
         For the progress bar.
 
     Returns
     -------
-    Path
-        The file in the staging folder.
+    list of Path
+        The files in the staging folder.
     """
+    kept = [ledger.kept(file.whole) for file in files]
+    held = [{date: ledger.holding(step) for date, step in file.layers.items()} for file in files]
+    missing = [date for date in files[0].layers if not all(sources[date] for sources in held)]
+    stale = [not there or bool(missing) for there in kept]
+    for file, sources, again in zip(files, held, stale, strict=True):
+        if again:
+            _set_aside(ledger, file.name, sources)
+    made: list[set[Path]] = [set() for _ in files]
+    for part in batches(missing, size):
+        pieces = [ledger.pieces / f"{Path(file.name).stem}_{part[0]:%Y%m%d}.nc" for file in files]
+        for piece in pieces:
+            piece.unlink(missing_ok=True)
+        with ledger.working(*(file.layers[date] for file in files for date in part)):
+            make(part, pieces)
+        for sources, piece, new in zip(held, pieces, made, strict=True):
+            sources.update(dict.fromkeys(part, piece))
+            new.add(piece)
+    for file, sources, new, again in zip(files, held, made, stale, strict=True):
+        if again:
+            _assemble(ledger, file, [source for source in sources.values() if source is not None], new, talk)
+        ledger.inside(file.layers.values(), file.whole)
+    return [ledger.stage / file.name for file in files]
+
+
+def _set_aside(ledger: Ledger, name: str, sources: dict[dt.date, Path | None]) -> None:
+    """Move a file that will be written anew out of the way; layers in it may be wanted."""
     path = ledger.stage / name
-    kept = ledger.kept(whole)
-    sources = {date: ledger.holding(step) for date, step in layers.items()}
-    if kept and all(sources.values()):
-        ledger.inside(layers.values(), whole)
-        return path
+    if path in sources.values():
+        aside = ledger.pieces / f"{path.stem}_before.nc"
+        path.replace(aside)
+        sources |= {date: aside for date, source in sources.items() if source == path}
     path.unlink(missing_ok=True)
-    made = set()
-    for part in batches([date for date, source in sources.items() if source is None], size):
-        piece = ledger.pieces / f"{Path(name).stem}_{part[0]:%Y%m%d}.nc"
-        piece.unlink(missing_ok=True)
-        with ledger.working(*(layers[date] for date in part)):
-            make(part, piece)
-        sources |= dict.fromkeys(part, piece)
-        made.add(piece)
-    files = [source for source in sources.values() if source is not None]
-    with ledger.working(whole):
-        if made == set(files) and len(made) == 1:  # one new file holds all, as it should be
-            files[0].replace(path)
+
+
+def _assemble(ledger: Ledger, file: Layered, sources: Sequence[Path], made: set[Path], talk: Talk) -> None:
+    """Put the layers of a file together."""
+    path = ledger.stage / file.name
+    with ledger.working(file.whole):
+        if made == set(sources) and len(made) == 1:  # one new file holds all, as it should be
+            sources[0].replace(path)
         else:
-            with ExitStack() as opened, talk.progress(f"writing {name}") as advance:
+            with ExitStack() as opened, talk.progress(f"writing {file.name}") as advance:
                 parts = [
-                    opened.enter_context(open_dataset(file)).sel(date=np.array([date], "datetime64[ns]"))
-                    for date, file in zip(layers, files, strict=True)
+                    opened.enter_context(open_dataset(source)).sel(date=np.array([date], "datetime64[ns]"))
+                    for date, source in zip(file.layers, sources, strict=True)
                 ]
-                write_dataset(finish(joined(parts)), path, progress=advance)
-    ledger.inside(layers.values(), whole)
-    for piece in {file for file in files if file.parent == ledger.pieces}:
+                write_dataset(file.finish(joined(parts)), path, progress=advance)
+    for piece in {source for source in sources if source.parent == ledger.pieces}:
         piece.unlink(missing_ok=True)
-    return path
 
 
 def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -120,7 +148,8 @@ def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     for name, model in models.items():
         arrays = [part[name].data if name in part else _missing(model) for part in parts]
         lazy = any(isinstance(array, da.Array) for array in arrays)
-        data: Any = da.concatenate(arrays) if lazy else np.concatenate(arrays)
+        axis = model.dims.index("date")
+        data: Any = da.concatenate(arrays, axis) if lazy else np.concatenate(arrays, axis)
         result[name] = (model.dims, data, model.attrs)
     dates = np.concatenate([part["date"].values for part in parts])
     return result.assign_coords(date=("date", dates, parts[-1]["date"].attrs))

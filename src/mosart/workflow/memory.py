@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -24,13 +25,15 @@ WHOLE = 10
 #: Bytes a pixel of a part of the image while `synthesis` solves it (measured: 460 MB for 0.41 million
 #: pixels), and pixels of a tile with its halo.
 SOLVING, TILE_PIXELS = 1150, 600_000
+#: Bytes, and seconds of one core, a pixel of any of several looks that are solved together.
+JOINT, JOINT_SECONDS = 3500, 2e-4
 #: The interpreter with what coregistration needs, bytes (measured).
 LIBRARIES_SLC = 600e6
 #: Bytes of a cell of the DEM: its height, its spline, whether it is a hole.
 CELL = 17
-#: Bytes a pixel of the geometry: three positions, two angles and the mask; mapped to files where large, but
-#: in memory as long as there is room.
-GEOMETRY = 33
+#: Bytes a pixel of the geometry: three positions, two angles and the mask, and the terrain along the line, a
+#: little longer than the image; mapped to files where large, but in memory as long as there is room.
+GEOMETRY = 42
 #: Bytes a pixel of a tile while it is resampled: points, offsets, complex pixels (measured).
 RESAMPLING = 130
 #: Bytes of a block of amplitude as it is read, one a date.
@@ -47,10 +50,13 @@ class Estimate:
         Resident memory, bytes.
     disk : float
         Products, bytes; as much again for a moment where they replace earlier ones.
+    seconds : float
+        That the inversion takes on one core; 0 where it is not known.
     """
 
     peak: float
     disk: float
+    seconds: float = 0.0
 
     def warn(self) -> None:
         """Say so where the machine has less memory free than that."""
@@ -107,6 +113,26 @@ def estimate(
     under_work = min(pixels * bytes_per_pixel(dates, together), workers * tile)
     read = dates * min(4 * pixels, BLOCK)
     return Estimate(peak=LIBRARIES + under_work + read + WHOLE * pixels, disk=disk)
+
+
+def estimate_joint(shapes: Sequence[tuple[int, int, int]], entries: int) -> Estimate:
+    """Estimate what a run of several looks will take.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Of each look dates, azimuth rows, range pixels.
+    entries : int
+        Entries of the result.
+
+    Returns
+    -------
+    Estimate
+    """
+    pixels = sum(rows * columns for _, rows, columns in shapes)
+    peak = LIBRARIES + (JOINT + 5.0 * max(dates for dates, _, _ in shapes)) * pixels
+    disk = 2.0 * pixels * (entries * 25 + 48)
+    return Estimate(peak=peak, disk=disk, seconds=entries * JOINT_SECONDS * pixels)
 
 
 def estimate_coregistration(shape: tuple[int, int, int], cells: int, tile: int, workers: int) -> Estimate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -23,14 +24,14 @@ from .provenance import software_version
 from .steps import Step
 
 if TYPE_CHECKING:
-    from .check import Plan
+    from .plan import Look, Plan
 
 #: Keys of the config that may be why a need that begins so has changed.
 CAUSES = {
-    "the image of": ("crop", "water", "geometry"),
+    "the image of": ("crop", "water", "geometry", "geometry_of"),
     "the DEM": ("crop",),
     "the positions": ("crop",),
-    "the geometry of the look": ("geometry", "crop"),
+    "the geometry of the look": ("geometry", "geometry_of", "crop"),
     "the weights": ("weights", "stable", "crop"),
     "the stable ground": ("stable", "crop"),
     "the areas": ("areas", "points", "crop"),
@@ -61,59 +62,93 @@ class Needs:
     ----------
     plan : Plan
         What the run will do.
-    stack_name : str
-        Tells the stacks of a run apart; empty where there is one.
     """
 
-    def __init__(self, plan: Plan, stack_name: str = "") -> None:
-        config, found = plan.config, plan.found
+    def __init__(self, plan: Plan) -> None:
+        config = plan.config
         self.plan = plan
-        self._suffix = f" of {stack_name}" if stack_name else ""
         self._config = keys_of(config)
-        self._look = _digest_frame(plan.frame)
-        planes = {
-            name: value for name, value in found.planes.items() if name not in ("longitude", "latitude")
-        }
-        self._shared = {
-            "MoSARt": software(),
-            "`method`": plan.method,
-            "`despeckle`": config.despeckle,
-            "the geometry of the look": self._look,
-            "the DEM": planes.pop("height"),
-            "the weights": plan.weights if isinstance(plan.weights, str) else digest_array(plan.weights),
-            "the stable ground": "" if plan.stable is None else digest_array(plan.stable),
-            "the description of the stack": self._told(),
-            **{f"`{name}` of the stack": value for name, value in planes.items()},
-        }
-        self._places = digest_data([found.planes.get("longitude"), found.planes.get("latitude")])
+        self._shared = {"MoSARt": software(), "`method`": plan.method}
+        if plan.joint:
+            self._shared["`grid`"] = self._config["grid"]
+        else:
+            self._shared |= {
+                "`despeckle`": config.despeckle,
+                "the weights": plan.weights if isinstance(plan.weights, str) else digest_array(plan.weights),
+                "the stable ground": "" if plan.stable is None else digest_array(plan.stable),
+            }
+        for look in plan.looks:
+            self._shared |= self._of_look(look)
+        self._places = digest_data(
+            [look.found.planes.get(name) for look in plan.looks for name in ("longitude", "latitude")]
+        )
         if plan.method == "synthesis":
             self._shared["the positions"] = self._places
         self._entries = {entry.date: entry for entry in plan.entries}
+        self._reference = ",".join(f"{date:%Y%m%d}" for date in plan.reference)
 
-    def _told(self) -> str:
-        attrs = self.plan.stack.dataset.attrs
-        return digest_data({name: str(attrs.get(name)) for name in _TOLD})
+    def _suffix(self, look: Look) -> str:
+        return f" of {look.name}" if self.plan.joint else ""
 
-    def inversion(self, date: dt.date) -> Step:
-        """Invert one entry."""
-        entry: Entry = self._entries[date]
-        names = [f"{d:%Y%m%d}" for d in entry.reference]
-        needs = dict(self._shared) | {"`reference`": ",".join(names)}
-        for image in (*entry.images, *entry.reference):
-            needs[f"the image of {image:%Y%m%d}"] = self.plan.found.images[image]
-        return Step(f"inversion {date:%Y%m%d}{self._suffix}", needs, r"pieces/.*")
-
-    def radar(self) -> Step:
-        """Write the file of all results on the radar grid."""
-        needs = {
-            **self._results(),
-            "the positions": self._places,
-            "`reference`": ",".join(f"{d:%Y%m%d}" for d in self.plan.reference),
+    def _of_look(self, look: Look) -> dict[str, str]:
+        """List what all dates of a look share."""
+        suffix = self._suffix(look)
+        planes = {n: value for n, value in look.found.planes.items() if n not in ("longitude", "latitude")}
+        attrs = look.stack.dataset.attrs
+        return {
+            f"the geometry of the look{suffix}": _digest_frame(look.frame),
+            f"the DEM{suffix}": planes.pop("height"),
+            f"the description of the stack{suffix}": digest_data({n: str(attrs.get(n)) for n in _TOLD}),
+            **{f"`{name}` of the stack{suffix}": value for name, value in planes.items()},
         }
-        return Step(f"radar.nc{self._suffix}", needs, r"radar.*\.nc")
+
+    def inversion(self, date: dt.date, look: Look | None = None) -> Step:
+        """Invert one entry.
+
+        Parameters
+        ----------
+        date : datetime.date
+            Of the entry.
+        look : Look, optional
+            Of several looks: its result on its radar grid instead of the map.
+
+        Returns
+        -------
+        Step
+        """
+        entry: Entry = self._entries[date]
+        needs = dict(self._shared) | {"`reference`": ",".join(f"{d:%Y%m%d}" for d in entry.reference)}
+        for one in self.plan.looks:
+            suffix = f" in {one.name}" if self.plan.joint else ""
+            for image in one.dates_of((*entry.images, *entry.reference)):
+                needs[f"the image of {image:%Y%m%d}{suffix}"] = one.found.images[image]
+        if not self.plan.joint:
+            return Step(f"inversion {date:%Y%m%d}", needs, r"pieces/.*")
+        name = "elevation_change" if look is None else f"radar_{look.name}"
+        suffix = "" if look is None else f" on the grid of {look.name}"
+        return Step(f"inversion {date:%Y%m%d}{suffix}", needs, rf"pieces/{re.escape(name)}_\d{{8}}\.nc")
+
+    def radar(self, name: str = "radar.nc", look: Look | None = None) -> Step:
+        """Write the file of all results on a radar grid.
+
+        Parameters
+        ----------
+        name : str
+            Of the file.
+        look : Look, optional
+            Of several looks the one.
+
+        Returns
+        -------
+        Step
+        """
+        needs = {**self._results(look), "the positions": self._places, "`reference`": self._reference}
+        return Step(name, needs, re.escape(name))
 
     def layer(self, date: dt.date) -> Step:
-        """Bring one entry to the map."""
+        """Bring one entry to the map; of several looks it is inverted there."""
+        if self.plan.joint:
+            return self.inversion(date)
         needs = {
             f"the result of {date:%Y%m%d}": self.inversion(date).key,
             "the positions": self._places,
@@ -127,10 +162,7 @@ class Needs:
 
     def geotiff(self, date: dt.date) -> Step:
         """Write the GeoTIFFs of one entry."""
-        needs = {
-            f"the map of {date:%Y%m%d}": self.layer(date).key,
-            "`reference`": ",".join(f"{d:%Y%m%d}" for d in self.plan.reference),
-        }
+        needs = {f"the map of {date:%Y%m%d}": self.layer(date).key, "`reference`": self._reference}
         return Step(f"GeoTIFF {date:%Y%m%d}", needs, rf"geotiff/.*_{date:%Y%m%d}\.tif")
 
     def tables(self) -> Step:
@@ -165,23 +197,27 @@ class Needs:
         """
         return Step("report.html", {**self._shown(), "`activity`": self._config["activity"], **told})
 
-    def _results(self) -> dict[str, str]:
-        return {f"the result of {date:%Y%m%d}": self.inversion(date).key for date in self._entries}
+    def _results(self, look: Look | None = None) -> dict[str, str]:
+        return {f"the result of {date:%Y%m%d}": self.inversion(date, look).key for date in self._entries}
 
     def _maps(self) -> dict[str, str]:
         if not self.plan.mapped:
             return {}
-        reference = {"`reference`": ",".join(f"{d:%Y%m%d}" for d in self.plan.reference)}
-        return reference | {f"the map of {date:%Y%m%d}": self.layer(date).key for date in self._entries}
+        maps = {f"the map of {date:%Y%m%d}": self.layer(date).key for date in self._entries}
+        return {"`reference`": self._reference} | maps
 
     def _shown(self) -> dict[str, str]:
-        """List what figures and page show: results, maps, areas and the image of the reference."""
-        first = self.plan.reference[0]
+        """List what figures and page show: results, maps, areas and each look's image of the reference."""
+        firsts = {}
+        for look in self.plan.looks:
+            first = look.dates_of(self.plan.reference)[0]
+            suffix = f" in {look.name}" if self.plan.joint else ""
+            firsts[f"the image of {first:%Y%m%d}{suffix}"] = look.found.images[first]
         return {
             **self._results(),
             **self._maps(),
             "the positions": self._places,
-            f"the image of {first:%Y%m%d}": self.plan.found.images[first],
+            **firsts,
             "the areas": digest_areas(self.plan.areas),
             "which of them have a volume": digest_areas(self.plan.polygons),
         }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mosart.io.netcdf import open_dataset
 
-from .check import Plan
+from .plan import Plan
 
 #: An area of which less than this share is seen is not resolved.
 LEAST_SEEN = 0.5
@@ -52,10 +52,14 @@ def newest_of(stage: Path, plan: Plan) -> Newest:
     reference = ", ".join(f"{d:%Y%m%d}" for d in plan.reference)
     lines = [f"newest date {date:%Y%m%d}, against {reference}"]
     unresolved = []
-    rejected = str(plan.stack.dataset.attrs.get("rejected_dates", "none"))
-    later = {day: why for day, why in _rejected(rejected).items() if day > plan.stack.dates[-1]}
-    unresolved += [f"the newer image of {day:%Y%m%d} is rejected: {why}" for day, why in later.items()]
-    with open_dataset(stage / "radar.nc") as data:
+    for look in plan.looks:
+        rejected = str(look.stack.dataset.attrs.get("rejected_dates", "none"))
+        later = {day: why for day, why in _rejected(rejected).items() if day > look.stack.dates[-1]}
+        of = f" of {look.name}" if plan.joint else ""
+        unresolved += [
+            f"the newer image of {day:%Y%m%d}{of} is rejected: {why}" for day, why in later.items()
+        ]
+    with open_dataset(stage / ("elevation_change.nc" if plan.joint else "radar.nc")) as data:
         quantity = "elevation_change" if "elevation_change" in data else "elevation_change_slant"
         std = data["elevation_change_std"]
         if std.dims == ("date",):

@@ -37,7 +37,7 @@ TARGETS = {
     "qgis": r"mosart\.qgz|geotiff/.*\.qml",
     "bowser": r"bowser_rasters\.json",
 }
-_RESULTS = ("elevation_change.nc", "radar.nc")
+_MAP = "elevation_change.nc"
 
 
 def make_report(folder: Path) -> Path:
@@ -58,12 +58,16 @@ def make_report(folder: Path) -> Path:
     InputError
         If there is no result in the folder, or the page cannot be made.
     """
-    with ExitStack() as opened:
-        data = opened.enter_context(open_dataset(_results(folder)[0]))
+    results = _results(folder)
+    with open_dataset(results[0]) as data:
         method = str(data.attrs["method"])
+    looks = sum(path.name != _MAP for path in results)
     with ProductFolder(folder).amended(r"report\.html"):
         return write_page(
-            folder, areas=_areas(folder), activity=_activity(folder), accuracy=expected_error(method)
+            folder,
+            areas=_areas(folder),
+            activity=_activity(folder),
+            accuracy=expected_error(method, looks=looks),
         )
 
 
@@ -105,7 +109,7 @@ def export(folder: Path, target: str) -> list[Path]:
                     written.append(path.with_suffix(".zarr"))
                     zarr.write_dataset(data, written[-1])
                     continue
-                written += write_mintpy(ElevationChange(data), folder / "mintpy")
+                written += write_mintpy(ElevationChange(data), folder / "mintpy", look=_look_of(path))
         return written
 
 
@@ -160,14 +164,19 @@ def _line(one: Comparison) -> str:
 
 
 def _results(folder: Path) -> list[Path]:
-    found = [folder / name for name in _RESULTS if (folder / name).is_file()]
+    found = [p for pattern in (_MAP, "radar.nc", "radar_*.nc") for p in sorted(folder.glob(pattern))]
     if not found:
-        raise _nothing(folder, f"a folder with {' or '.join(_RESULTS)}")
+        raise _nothing(folder, f"a folder with {_MAP} or radar.nc")
     return found
 
 
+def _look_of(path: Path) -> str:
+    """Name the look of a result on the radar grid of one of several; empty of any other."""
+    return path.stem.removeprefix("radar_") if path.stem.startswith("radar_") else ""
+
+
 def _map(folder: Path, opened: ExitStack) -> xr.Dataset:
-    path = folder / _RESULTS[0]
+    path = folder / _MAP
     if not path.is_file():
         raise _nothing(folder, f"the folder of a run that has a map, {path.name}")
     return opened.enter_context(open_dataset(path))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from mosart.areas import write_areas
@@ -23,12 +22,13 @@ from mosart.io.qgis import write_qgis
 from mosart.io.stream import Progress
 from mosart.io.tables import write_table
 from mosart.report import write_figures
+from mosart.report.looks import LookImages, write_look_figures
 from mosart.report.page import write_page
 from mosart.report.page.facts import read_tables
 
 from .accuracy import expected_error
-from .check import Plan
 from .log import Talk
+from .plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ RASTERS = (
     "mask",
     "measured_amplitude",
     "modelled_amplitude",
+    "looks",
 )
 
 
@@ -141,6 +142,9 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
     """
     folder = stage / "figures"
     folder.mkdir(exist_ok=True)
+    if plan.joint:
+        _draw_joint(stored, plan, stage, talk)
+        return
     images = plan.stack.select(plan.reference[:1])
     filtered = None
     if plan.config.despeckle != "none" and plan.method != "synthesis":  # which takes images as they are
@@ -160,29 +164,54 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             series=tables.series,
             volumes=tables.volumes,
             activity=plan.config.periods(),
-            look=_look_bearing(plan),
+            look=None if plan.joint else plan.look.bearing,
             progress=advance,
         )
 
 
-def write_for_mintpy(stored: ElevationChange, stage: Path, talk: Talk) -> None:
-    """Write MintPy's files, of the radar grid and, where there is one, of the map.
+def _draw_joint(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -> None:
+    """Draw the joint map, and what is each look's own."""
+    tables = read_tables(stage)
+    looks = [
+        LookImages(
+            look.name, stage / name, look.stack.select(look.dates_of(plan.reference)[:1]), look.bearing
+        )
+        for name, look in plan.radar_files.items()
+    ]
+    with talk.progress("drawing figures") as advance:
+        write_figures(
+            stored,
+            stage / "figures",
+            areas=plan.areas,
+            mapped=stored.dataset,
+            series=tables.series,
+            volumes=tables.volumes,
+            activity=plan.config.periods(),
+            looks={look.name: look.bearing for look in looks if look.bearing is not None},
+            progress=advance,
+        )
+        write_look_figures(stored, looks, stage / "figures", areas=plan.areas, progress=advance)
+
+
+def write_for_mintpy(plan: Plan, stage: Path, talk: Talk) -> None:
+    """Write MintPy's files, of the radar grid of each look and, where there is one, of the map.
 
     Parameters
     ----------
-    stored : ElevationChange
-        As written to ``radar.nc``.
+    plan : Plan
+        For the looks.
     stage : Path
-        Folder to write to, where the map is if there is one.
+        Folder to write to, where the results are.
     talk : Talk
         For the progress bar.
     """
-    map_file = stage / "elevation_change.nc"
+    files = {name: look.name if plan.joint else "" for name, look in plan.radar_files.items()}
+    if (stage / "elevation_change.nc").exists():
+        files["elevation_change.nc"] = ""
     with talk.progress("writing for MintPy"):
-        write_mintpy(stored, stage / "mintpy")
-        if map_file.exists():
-            with open_dataset(map_file) as mapped:
-                write_mintpy(ElevationChange(mapped), stage / "mintpy")
+        for name, look in files.items():
+            with open_dataset(stage / name) as data:
+                write_mintpy(ElevationChange(data), stage / "mintpy", look=look)
 
 
 def write_for_gis(stage: Path, talk: Talk) -> None:
@@ -218,16 +247,8 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
                 stage,
                 areas=plan.areas,
                 activity=plan.config.periods(),
-                accuracy=expected_error(plan.method),
-                look=_look_bearing(plan),
+                accuracy=expected_error(plan.method, looks=len(plan.looks)),
+                look=None if plan.joint else plan.look.bearing,
             )
         except InputError as error:
             logger.warning("no report.html: %s%s", error.what, f" ({error.hint})" if error.hint else "")
-
-
-def _look_bearing(plan: Plan) -> float | None:
-    """Give the bearing the radar looks to, degrees clockwise from north."""
-    if plan.frame is None or plan.frame.look_direction == "unknown":
-        return None
-    look = (plan.frame.heading + (90.0 if plan.frame.look_direction == "right" else -90.0)) % 360.0
-    return None if np.isnan(look) else look

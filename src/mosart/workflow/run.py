@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,19 @@ from mosart.io.digest import digest_data, digest_file
 from mosart.io.netcdf import open_dataset, write_dataset
 
 from .accuracy import expected_error
-from .check import Plan, geometry_text, prepare
+from .check import prepare
 from .config import Config
 from .configfile import dump
 from .cores import working_threads
 from .folder import ProductFolder
 from .fromslc import STACK, check_slc, make_stack
-from .layers import ALONE, write_layers
+from .joint import invert_entry, joint_grid, write_pieces
+from .layers import ALONE, Layered, write_layers
 from .log import Advance, Talk, dask_progress, recorded
 from .memory import TOGETHER
 from .needs import CAUSES, Needs, keys_of
 from .newest import newest_of
+from .plan import Look, Plan
 from .products import (
     draw_figures,
     write_for_gis,
@@ -160,7 +163,8 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         ledger = Ledger(stage, folder.path, folder.records(), keys_of(plan.config), CAUSES)
         work = _Work(plan, Needs(plan), ledger, _provenance(plan, hashes), talk)
         with ExitStack() as opened:
-            stored = ElevationChange(opened.enter_context(open_dataset(work.invert())))
+            file = work.join() if plan.joint else work.invert()
+            stored = ElevationChange(opened.enter_context(open_dataset(file)))
             if plan.mapped:
                 work.map(stored.dataset)
             elif not plan.stack.has_lonlat:
@@ -170,7 +174,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
             work.describe(stored)
         newest = newest_of(stage, plan)
         _write_config(plan, hashes, stage)
-        logger.debug("error: %s", expected_error(plan.method))
+        logger.debug("error: %s", expected_error(plan.method, looks=len(plan.looks)))
         shutil.copyfile(log, stage / "mosart.log")  # the page shows its warnings
         work.report()
         if ledger.reused:
@@ -180,7 +184,7 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         logger.info("done: products are in %s", folder.path)
         shutil.copyfile(log, stage / "mosart.log")
         ledger.close()
-    summary = "\n".join([*newest.lines, expected_error(plan.method)])
+    summary = "\n".join([*newest.lines, expected_error(plan.method, looks=len(plan.looks))])
     return Outcome(folder.path, folder.products(), summary, newest.unresolved)
 
 
@@ -199,56 +203,71 @@ class _Work:
         plan, method = self.plan, self.plan.method
         entries = {entry.date: entry for entry in plan.entries}
 
-        def make(dates: Sequence[dt.date], path: Path) -> None:
+        def make(dates: Sequence[dt.date], paths: Sequence[Path]) -> None:
             # A small result is computed here, a large one while it is written.
             with self.talk.progress(f"inverting ({method})") as advance, dask_progress(advance):
                 change = _invert(plan, tuple(entries[date] for date in dates), advance)
             with self.talk.progress("writing the result") as advance:
-                write_dataset(change.dataset.assign_attrs(self.provenance), path, progress=advance)
+                write_dataset(change.dataset.assign_attrs(self.provenance), paths[0], progress=advance)
 
-        def finish(data: xr.Dataset) -> xr.Dataset:
-            stack = plan.stack.dataset
-            told = {name: value for name, value in stack.attrs.items() if name not in LOOK_ATTRIBUTES}
-            places = [name for name in ("height", "longitude", "latitude") if name in stack]
-            data = data.assign({name: stack[name].drop_vars("date", errors="ignore") for name in places})
-            reference = ",".join(f"{date:%Y%m%d}" for date in plan.reference)
-            return data.assign_attrs(told | {"reference_dates": reference} | dict(self.provenance))
+        layers = {date: self.needs.inversion(date) for date in entries}
+        file = Layered("radar.nc", self.needs.radar(), layers, lambda data: self._placed(data, plan.look))
+        size = 1 if method in ALONE else TOGETHER
+        return write_layers(self.ledger, [file], make=make, size=size, talk=self.talk)[0]
 
-        return write_layers(
-            self.ledger,
-            self.needs.radar(),
-            {date: self.needs.inversion(date) for date in entries},
-            "radar.nc",
-            make=make,
-            finish=finish,
-            size=1 if method in ALONE else TOGETHER,
-            talk=self.talk,
-        )
+    def join(self) -> Path:
+        """Invert all looks together, every entry that is not there already; return the map of all."""
+        plan = self.plan
+        entries = {entry.date: entry for entry in plan.entries}
+        grid = joint_grid(plan)
+        logger.info("map: %s x %s cells of %.6g in %s", *grid.shape, grid.transform.a, grid.crs)
+
+        def make(dates: Sequence[dt.date], pieces: Sequence[Path]) -> None:
+            with self.talk.progress(f"inverting {len(plan.looks)} looks"):
+                change = invert_entry(plan, entries[dates[0]], grid)
+            with self.talk.progress("writing the result") as advance:
+                write_pieces(change, plan.looks, pieces, self.provenance, advance)
+
+        files = [Layered("elevation_change.nc", self.needs.map(), self._map_layers(), self._told)]
+        for name, look in plan.radar_files.items():
+            layers = {date: self.needs.inversion(date, look) for date in entries}
+            place = partial(self._placed, look=look)
+            files.append(Layered(name, self.needs.radar(name, look), layers, place))
+        return write_layers(self.ledger, files, make=make, size=1, talk=self.talk)[0]
+
+    def _placed(self, data: xr.Dataset, look: Look) -> xr.Dataset:
+        """Put on results of a radar grid what is the stack's."""
+        stack = look.stack.dataset
+        told = {name: value for name, value in stack.attrs.items() if name not in LOOK_ATTRIBUTES}
+        places = [name for name in ("height", "longitude", "latitude") if name in stack]
+        data = data.assign({name: stack[name].drop_vars("date", errors="ignore") for name in places})
+        return self._told(data.assign_attrs(told)).assign_attrs(look.attributes)
+
+    def _told(self, data: xr.Dataset) -> xr.Dataset:
+        reference = ",".join(f"{date:%Y%m%d}" for date in self.plan.reference)
+        return data.assign_attrs({"reference_dates": reference} | dict(self.provenance))
+
+    def _map_layers(self) -> dict[dt.date, Step]:
+        return {entry.date: self.needs.layer(entry.date) for entry in self.plan.entries}
 
     def map(self, stored: xr.Dataset) -> None:
-        """Bring to the map, and to GeoTIFFs, what is not there already."""
+        """Bring to the map, and to GeoTIFFs, what is not there already; of several looks the map is there."""
         dates = [entry.date for entry in self.plan.entries]
 
         def chosen(data: xr.Dataset, some: Sequence[dt.date]) -> xr.Dataset:
             return data.sel(date=np.array(some, dtype="datetime64[ns]"))
 
-        def make(some: Sequence[dt.date], path: Path) -> None:
-            write_map(chosen(stored, some), self.plan, path, self.talk, self.provenance)
+        def make(some: Sequence[dt.date], paths: Sequence[Path]) -> None:
+            write_map(chosen(stored, some), self.plan, paths[0], self.talk, self.provenance)
 
         def finish(data: xr.Dataset) -> xr.Dataset:
             told = {name: value for name, value in stored.attrs.items() if name != "Conventions"}
             return data.assign_attrs(told | dict(self.provenance))
 
-        path = write_layers(
-            self.ledger,
-            self.needs.map(),
-            {date: self.needs.layer(date) for date in dates},
-            "elevation_change.nc",
-            make=make,
-            finish=finish,
-            size=len(dates),
-            talk=self.talk,
-        )
+        path = self.ledger.stage / "elevation_change.nc"
+        if not self.plan.joint:
+            file = Layered(path.name, self.needs.map(), self._map_layers(), finish)
+            write_layers(self.ledger, [file], make=make, size=len(dates), talk=self.talk)
         if not self.plan.config.wants("geotiff"):
             return
         steps = {date: self.needs.geotiff(date) for date in dates}
@@ -268,7 +287,7 @@ class _Work:
         if wants("figures"):
             self._once(self.needs.figures(), lambda: draw_figures(stored, self.plan, stage, self.talk))
         if wants("mintpy"):
-            self._once(self.needs.mintpy(), lambda: write_for_mintpy(stored, stage, self.talk))
+            self._once(self.needs.mintpy(), lambda: write_for_mintpy(self.plan, stage, self.talk))
         if wants("qgis") and self.plan.mapped:
             self._once(self.needs.gis(), lambda: write_for_gis(stage, self.talk))
 
@@ -310,11 +329,7 @@ def _invert(plan: Plan, entries: tuple[Entry, ...], advance: Advance) -> Elevati
 
 
 def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
-    look = {}
-    if plan.frame is not None and plan.frame.look_direction != "unknown":
-        look["look_direction"] = plan.frame.look_direction
-        if np.isfinite(plan.frame.heading):
-            look["heading"] = f"{plan.frame.heading:.6g}"
+    look = {} if plan.joint else plan.look.attributes
     return look | {
         "title": "elevation change from SAR amplitude images",
         "source": f"MoSARt {software_version()}, method {plan.method}",
@@ -323,8 +338,14 @@ def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
         "software_version": software_version(),
         "config": plan.config.model_dump_json(exclude_none=True)[:LONGEST_TEXT],
         "input_hashes": " ".join(f"{path.name}=sha256:{value}" for path, value in hashes.items()),
-        "geometry": geometry_text(plan.frame, plan.geometry_fault),
+        "geometry": _geometry(plan),
     }
+
+
+def _geometry(plan: Plan) -> str:
+    if not plan.joint:
+        return plan.look.geometry
+    return " | ".join(f"{look.name}: {look.geometry}" for look in plan.looks)
 
 
 def _write_config(plan: Plan, hashes: dict[Path, str], stage: Path) -> None:
@@ -334,7 +355,7 @@ def _write_config(plan: Plan, hashes: dict[Path, str], stage: Path) -> None:
         *(f"input: {path} sha256:{value}" for path, value in hashes.items()),
     ]
     notes = {
-        "geometry": f"used: {geometry_text(plan.frame, plan.geometry_fault)}",
+        "geometry": f"used: {_geometry(plan)}",
         "epoch": f"entries: {', '.join(f'{entry.date:%Y%m%d}' for entry in plan.entries)}",
     }
     (stage / "config.yaml").write_text(dump(plan.config, heading=heading, notes=notes), encoding="utf-8")

@@ -15,8 +15,8 @@ from mosart.simulate import Radiometry, Simulation, Terrain, collapse, island, s
 from mosart.simulate.presets import REPEAT
 from mosart.simulate.relief import plateau, texture
 
-from .check import geometry_text
 from .info import size_text
+from .plan import geometry_text
 
 #: A dip as deep as the ground is wide, or more, is no change but a mistake.
 LARGEST_CHANGE = 500.0

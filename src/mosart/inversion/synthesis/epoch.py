@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .agreement import dem_std
 from .costs import scoring
 from .disturb import responses, with_law, with_offset
-from .ground import visibility
+from .ground import newly_hidden, visibility
 from .hypotheses import (
     FEWEST_MOVED,
     FITTED,
@@ -202,7 +202,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     law, offset = _shared_errors(problem(chosen, scene), best, reference)
     mismatch = reference.agreement.at_nodes(scene.ground, scene.block[0], scene.blocks[0])
     dem = dem_std(best.change, spacing, reference.position_std, mismatch)
-    parts = (best.std, spread, law, offset, dem, SHARE_SIGMA * best.change)
+    parts = (best.std, best.narrow_std, spread, law, offset, dem, SHARE_SIGMA * best.change)
     std = np.sqrt(sum(np.square(part) for part in parts))
     change, unresolved = best.change, np.zeros(std.shape, bool)
     if rock is not None:
@@ -331,6 +331,8 @@ def to_radar(result: OnKnots, reference: Reference, height: Float, reference_hei
     if later:
         fine = rows_at(fine, np.arange(len(fine), dtype=np.float64) + later)
     seen = [visibility(ground), visibility(ground, fine)]
+    if reference.traced:  # what the raster's own trace does not hide, the surface's change alone may
+        seen = [newly_hidden(*seen)]
     slant, _ = ground.slant_and_across(fine)
     surface = ground.height - ground.raised + fine
     centre = (np.arange(ground.pixels) + 0.5) * ground.range_spacing

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import Section
 
 Float = NDArray[np.float64]
 
@@ -113,15 +114,15 @@ class Ground:
         return np.asarray((centre > near[:, None]) & (centre < far[:, None]))
 
 
-def ground_from_radar(
-    height: Float, frame: LookFrame, *, knot_pixels: int, facets_per_pixel: int = FACETS_PER_PIXEL
-) -> tuple[Ground, Float]:
-    """Profiles from heights that are coded on the radar grid.
+def lay_ground(
+    section: Section, frame: LookFrame, *, knot_pixels: int, facets_per_pixel: int = FACETS_PER_PIXEL
+) -> Ground:
+    """Lay fine points along the ground of every row.
 
     Parameters
     ----------
-    height : ndarray (azimuth, range)
-        Metres; NaN where unknown: bridged along the row and marked.
+    section : Section
+        What is known of the ground; gaps are bridged along the row and marked.
     frame : LookFrame
         Geometry of the look.
     knot_pixels : int
@@ -131,15 +132,14 @@ def ground_from_radar(
 
     Returns
     -------
-    ground : Ground
+    Ground
         The profiles.
-    x : ndarray (azimuth, range)
-        Ground range of every pixel, NaN where its height is.
     """
-    rows, pixels = height.shape
-    x = frame.ground_range(height)
-    height = np.asarray(height - frame.reference_height, dtype=np.float64)
+    x = section.ground_range(frame)
+    height = np.asarray(section.height - frame.reference_height, dtype=np.float64)
+    rows, pixels = len(height), frame.theta.size
     incidence, range_spacing = frame.theta, frame.range_spacing
+    slant = np.broadcast_to((section.pixel + 0.5) * range_spacing, height.shape)
     step = range_spacing / float(np.median(np.sin(incidence))) / facets_per_pixel
     facets = knot_pixels * facets_per_pixel
     low, high = float(np.nanmin(x)), float(np.nanmax(x))
@@ -147,17 +147,17 @@ def ground_from_radar(
     fine = np.asarray(
         low - 0.5 * facets * step + np.arange((knots - 1) * facets + 1) * step, dtype=np.float64
     )
-    flat = np.nanmedian(x, axis=0)
-    flat = np.maximum.accumulate(np.where(np.isfinite(flat), flat, low)) + np.arange(pixels) * 1e-9
-    theta = np.interp(fine, flat, incidence)
+    told = np.isfinite(x).any(axis=0)
+    flat = np.maximum.accumulate(np.nanmedian(x[:, told], axis=0)) + np.arange(told.sum()) * 1e-9
+    at = np.interp(fine, flat, np.nanmedian(section.pixel[:, told], axis=0))
+    theta = np.interp(at, np.arange(pixels), incidence)
     sine, cosine = np.sin(theta), np.cos(theta)
     growth = np.gradient(incidence, range_spacing) if pixels > 1 else np.zeros(1)
-    bend = np.interp(fine, flat, growth) / sine
+    bend = np.interp(at, np.arange(growth.size), growth) / sine
     s, c = 0.5 * (sine[1:] + sine[:-1]), 0.5 * (cosine[1:] + cosine[:-1])
     h = np.empty((rows, len(fine)), np.float32)
     known = np.zeros((rows, len(fine)), bool)
     offset = np.empty(rows)
-    centre = (np.arange(pixels) + 0.5) * range_spacing
     gap = GAP_PIXELS * range_spacing / float(np.median(np.sin(incidence)))
     last = None
     for j in range(rows):
@@ -182,14 +182,38 @@ def ground_from_radar(
         stretch = 1 + bend[1:] * h[j, 1:]
         r = np.concatenate([[0.0], np.cumsum((s * step - c * np.diff(h[j].astype(np.float64))) * stretch)])
         at = np.interp(xg, fine, r)
-        offset[j] = np.median(centre[good] - at)
+        offset[j] = np.median(slant[j, good] - at)
         if last is None and j:
             offset[:j] = offset[j]
         last = j
-    ground = Ground(
+    return Ground(
         h, offset, fine, sine, cosine, known, bend, facets, range_spacing, frame.azimuth_spacing, pixels
     )
-    return ground, x
+
+
+def ground_from_radar(
+    height: Float, frame: LookFrame, *, knot_pixels: int, facets_per_pixel: int = FACETS_PER_PIXEL
+) -> tuple[Ground, Float]:
+    """Profiles from heights that are coded on the radar grid.
+
+    Parameters
+    ----------
+    height : ndarray (azimuth, range)
+        Metres; NaN where unknown.
+    frame, knot_pixels, facets_per_pixel
+        As in :func:`lay_ground`.
+
+    Returns
+    -------
+    ground : Ground
+        The profiles.
+    x : ndarray (azimuth, range)
+        Ground range of every pixel, NaN where its height is.
+    """
+    ground = lay_ground(
+        Section.coded(height), frame, knot_pixels=knot_pixels, facets_per_pixel=facets_per_pixel
+    )
+    return ground, frame.ground_range(height)
 
 
 @dataclass(frozen=True)
@@ -226,3 +250,19 @@ def visibility(ground: Ground, change: Float | None = None) -> Visibility:
     near = np.minimum.accumulate(slant[:, ::-1], axis=1)[:, ::-1]
     shadow = across < np.maximum.accumulate(across, axis=1) - slack
     return Visibility(((slant < far - slack) | (slant > near + slack)) & ~shadow, shadow)
+
+
+def newly_hidden(before: Visibility, after: Visibility) -> Visibility:
+    """Tell what a change of the surface alone hides.
+
+    Parameters
+    ----------
+    before, after : Visibility
+        Of the reference's surface and of the new one.
+
+    Returns
+    -------
+    Visibility
+        Points that are hidden after and were not hidden before.
+    """
+    return Visibility(after.layover & ~before.layover, after.shadow & ~before.shadow)

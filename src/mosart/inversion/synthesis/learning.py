@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .narrow import find_narrow
 from .noise import MAD
 from .prior import learn_envelope
 from .problem import Problem, Rows, State
@@ -60,18 +61,20 @@ def envelopes(
     """
     u, n = problem.unit, state.change.size
     least = (UNIFORM_LEAST if uniform or coarse else CHANGE_FLOOR) * u
-    bounds = [{"floor": least, "ceiling": CHANGE_CEILING * u, "least": CHANGE_LEAST * u}]
+    bounds = [(least, CHANGE_CEILING * u, CHANGE_LEAST * u)]
     low, high = UNIFORM_BRIGHT if uniform else (BRIGHT_FLOOR, BRIGHT_CEILING)
-    bounds += [{"floor": low, "ceiling": high, "least": BRIGHT_LEAST}] * len(state.brightness)
-    change, *bright = (
-        learn_envelope(
-            prior, field, samples[:, k * n : (k + 1) * n], white[:, k * n : (k + 1) * n],
-            uniform=uniform, **limits,
+    bounds += [(low, high, BRIGHT_LEAST)] * len(state.brightness)
+    priors, fields = problem.priors(state), [state.change, *state.brightness]
+    learned = []
+    for k, (prior, field, (floor, ceiling, rest)) in enumerate(zip(priors, fields, bounds)):
+        own = samples[:, k * n : (k + 1) * n], white[:, k * n : (k + 1) * n]
+        narrow = None if k or uniform else find_narrow(prior, field, *own).likely
+        learned.append(
+            learn_envelope(
+                prior, field, *own, floor=floor, ceiling=ceiling, least=rest, uniform=uniform, narrow=narrow
+            )
         )
-        for k, (prior, field, limits) in enumerate(
-            zip(problem.priors(state), [state.change, *state.brightness], bounds)
-        )
-    )  # fmt: skip
+    change, *bright = learned
     return change, np.array(bright)
 
 

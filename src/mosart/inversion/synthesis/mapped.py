@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
+from scipy.sparse.csgraph import connected_components
 
 from .ground import visibility
 from .look import Look, Measured
@@ -163,13 +165,14 @@ def map_looks(
             facets -= 1
         scenes.append(replace(reference.scene, ground=replace(old, facets=facets), block=BLOCK))
         tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
-    knots = [track.of_knots(scene) for track, scene in zip(tracks, scenes)]
+    later = [reference.registration.rows for reference in references]
+    knots = [track.of_knots(scene, rows) for track, scene, rows in zip(tracks, scenes, later)]
     first = scenes[0].ground
     width = BLOCK[1] * first.range_spacing / float(np.median(first.sine))
     nodes = map_over(knots, NODE_SIDES * float(np.sqrt(width * BLOCK[0] * first.azimuth_spacing)))
     looks = []
     for scene, track, (east, north), reference, epoch in zip(scenes, tracks, knots, references, epochs):
-        e, n = track.of_points(scene)
+        e, n = track.of_points(scene, reference.registration.rows)
         seen = visibility(scene.ground)
         bad = maximum_filter(seen.layover | seen.shadow | ~scene.ground.known, MENDED)
         looks.append(
@@ -212,17 +215,57 @@ def calibrate(looks: Sequence[MappedLook]) -> list[MappedLook]:
         mean, number = look.node_means(np.exp(look.texture), use)
         means.append(mean)
         numbers.append(number)
-    common = np.logical_and.reduce(
-        [n > 0.5 * np.median(n[n > 0]) if (n > 0).any() else n > 0 for n in numbers]
-    )
-    if common.sum() < FEWEST_COMMON:
+    seen = [n > 0.5 * np.median(n[n > 0]) if (n > 0).any() else n > 0 for n in numbers]
+    logs = np.where(seen, np.log(np.maximum(means, 1e-12)), np.nan)
+    offsets, stds = common_levels(logs)
+    shared = np.isfinite(stds)
+    if not shared.any():
         return [replace(look, level=float(np.median(look.texture[~look.mends]))) for look in looks]
-    log = np.log(np.array(means)[:, common])
-    middle = float(np.median(log.mean(axis=0)))
-    rest = log - log.mean(axis=0)
-    offsets = np.median(rest, axis=1)
-    stds = [_median_std(values) for values in rest]
-    return [replace(look, level=middle + float(o), level_std=s) for look, o, s in zip(looks, offsets, stds)]
+    level = logs[shared] - offsets[shared, None]
+    both = np.isfinite(level).sum(axis=0) > 1
+    middle = float(np.median(np.nanmean(level[:, both], axis=0)))
+    return [
+        replace(look, level=middle + float(o), level_std=float(s))
+        if np.isfinite(s)
+        else replace(look, level=float(np.median(look.texture[~look.mends])))
+        for look, o, s in zip(looks, offsets, stds)
+    ]
+
+
+def common_levels(logs: Float) -> tuple[Float, Float]:
+    """Levels of looks against the mean of all, from the medians of their pairs' differences.
+
+    Parameters
+    ----------
+    logs : ndarray (look, node)
+        Log reflectivity; NaN where a look does not see a node's ground.
+
+    Returns
+    -------
+    levels, stds : ndarray (look,)
+        By least squares, of mean zero among the looks that common ground joins (the most of them); standard
+        errors are NaN, and levels zero, of the others.
+    """
+    number = len(logs)
+    normal, right = np.zeros((number, number)), np.zeros(number)
+    for j, k in combinations(range(number), 2):
+        rest = (logs[j] - logs[k])[np.isfinite(logs[j]) & np.isfinite(logs[k])]
+        if rest.size < FEWEST_COMMON:
+            continue
+        median, weight = float(np.median(rest)), 1 / _median_std(rest) ** 2
+        normal[[j, k], [j, k]] += weight
+        normal[[j, k], [k, j]] -= weight
+        right[j] += weight * median
+        right[k] -= weight * median
+    levels, stds = np.zeros(number), np.full(number, np.nan)
+    _, group = connected_components(normal != 0, directed=False)
+    sizes = np.bincount(group)
+    if sizes.max() > 1:
+        joined = np.flatnonzero(group == np.argmax(sizes))
+        covariance = np.linalg.pinv(normal[np.ix_(joined, joined)])
+        levels[joined] = covariance @ right[joined]
+        stds[joined] = np.sqrt(np.diag(covariance))
+    return levels, stds
 
 
 def _median_std(values: Float) -> float:

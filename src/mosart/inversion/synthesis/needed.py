@@ -7,6 +7,9 @@ import numpy as np
 from mosart.errors import InputError
 from mosart.geometry.frame import LookFrame
 
+from .noise import FEWEST_BLOCKS
+from .reference import READING_BLOCK
+
 #: Fewest rows and range pixels that can be rendered and compared.
 FEWEST_ROWS, FEWEST_PIXELS = 8, 32
 
@@ -34,10 +37,12 @@ def synthesis_fault(shape: tuple[int, ...], frame: LookFrame | None) -> InputErr
             hint="give the geometry in the config, `geometry:`, or use `--method rowwise`, which needs none",
         )
     rows, columns = shape
-    if rows < FEWEST_ROWS or columns < FEWEST_PIXELS:
+    blocks = (rows // READING_BLOCK[0]) * (columns // READING_BLOCK[1])
+    if rows < FEWEST_ROWS or columns < FEWEST_PIXELS or blocks < FEWEST_BLOCKS:
         return InputError(
             "the image is too small for the method synthesis",
-            expected=f"at least {FEWEST_ROWS} rows and {FEWEST_PIXELS} range pixels",
+            expected=f"at least {FEWEST_ROWS} rows, {FEWEST_PIXELS} range pixels, and {FEWEST_BLOCKS} blocks "
+            f"of {READING_BLOCK[0]} × {READING_BLOCK[1]} pixels, which tell the speckle",
             got=f"{rows} rows and {columns} range pixels",
             hint="crop a larger box, or use `--method rowwise`",
         )

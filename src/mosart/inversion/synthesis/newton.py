@@ -40,15 +40,18 @@ class Level:
 
 #: From coarse blocks to fine ones: coarse blocks have no fine texture whose misregistration makes false
 #: minima. Their fields need no nodes finer than half a block.
-PYRAMID = (Level((4, 3), 5, (2, 2)), Level((2, 2), 4, (2, 2)), Level((1, 1), 8))
+PYRAMID = (Level((4, 3), 5, (2, 2)), Level((2, 2), 4, (2, 2)), Level((1, 1), 12))
 #: The same from a start that is already in lock; its detail is kept.
-FROM_START = (Level((2, 2), 3), Level((1, 1), 7))
+FROM_START = (Level((2, 2), 3), Level((1, 1), 12))
 #: The same from a solution under another prior.
-AGAIN = (Level((1, 1), 4),)
+AGAIN = (Level((1, 1), 12),)
 #: Longest step of the log reflectivity.
 LONGEST_BRIGHT = 0.5
 #: Root-mean-square step, in range pixels' heights, at which a level has converged, and fewest steps.
 CONVERGED, FEWEST_STEPS = 0.03, 3
+#: Mean change of the envelope (natural logarithm) at which it has settled: what the draws leave uncertain is
+#: less than this, and it moves the change by less than its error.
+SETTLED = 0.05
 #: Halvings of a step that does not lower the objective.
 HALVINGS = 4
 #: Posterior samples for envelope and noise: with 8 another seed moved the change by 0.27 σ, with 32 by
@@ -123,8 +126,9 @@ def _descend(
                 uniform=len(steps) <= uniform_steps,
                 coarse=level.merged != (1, 1),
             )
+            learned = float(np.mean(np.abs(np.log(envelope / state.envelope))))
             state = replace(new, envelope=envelope, brightness_envelope=bright)
-            if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit:
+            if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit and learned < SETTLED:
                 break
     return state
 

@@ -182,7 +182,7 @@ def on_look(
         *lonlat, joint.change, solved.std, joint.kept, solved.lost.astype(np.float64), joint.brightness
     )
     radar = _surface(solved, lonlat, part, reference)
-    mask = part.date_flags((*dates.images, *dates.reference))
+    mask = part.entry_flags(dates) if number in solved.mapped else part.date_flags(dates.reference)
     mask[radar.layover] |= np.uint8(Flag.LAYOVER)
     mask[radar.shadow] |= np.uint8(Flag.SHADOW)
     mask[~np.isfinite(part.height) | ~np.isfinite(change)] |= np.uint8(Flag.NODATA)
@@ -208,8 +208,7 @@ def _surface(solved: Solved, lonlat: LonLat, part: Part, reference: Reference) -
     """Layover, shadow and heights of the new surface, which the profiles of the look's own scene tell."""
     scene, later = reference.scene, reference.registration.rows
     track = Track.fit(reference.x, *solved.frame.metres(*lonlat))
-    rows = scene.nodes.row_centres - 0.5 - later
-    east, north = track.positions(rows[:, None], scene.ground.knot_x[None, :])
+    east, north = track.of_knots(scene, later)
     matrix = solved.nodes.interpolation(north, east)
     change = (matrix @ solved.joint.change.ravel()).reshape(east.shape)
     knots = _OnKnots(scene, change, np.zeros_like(change), np.zeros(change.shape, bool))

@@ -48,7 +48,7 @@ def map_dataset(
     xarray.Dataset
         Of an :class:`~mosart.change.ElevationChange`, (date, y, x).
     """
-    lon, lat = _cells(grid)
+    lon, lat = positions(grid)
     shape = (len(done), *grid.shape)
     seen_from = [_maskmap_dataset(k, look, done, grid) for k, look in enumerate(looks)]
     names = ("estimate", "elevation_change_std", "brightness", "texture_kept", "growth_effect")
@@ -57,7 +57,7 @@ def map_dataset(
     level, level_std, bright = (np.full((len(looks), len(done)), np.nan) for _ in range(3))
     mask, bits = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     for e, one in enumerate(done):
-        mask[e], bits[e] = _joined([seen_from[k][e] for k in one.taking], one.taking)
+        mask[e], bits[e] = join_masks([seen_from[k][e] for k in one.taking], one.taking)
         images["texture_kept"][e] = 1.0
         if one.solved is None:
             images["brightness"][e] = np.nan
@@ -98,7 +98,8 @@ def map_dataset(
     return georeference(data, grid)
 
 
-def _cells(grid: MapGrid) -> LonLat:
+def positions(grid: MapGrid) -> LonLat:
+    """Longitude and latitude of the cells' centres, (y, x) degrees; NaN where the map has none."""
     x, y = np.meshgrid(grid.x, grid.y)
     lon, lat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
     known = np.isfinite(lon) & np.isfinite(lat)
@@ -113,11 +114,22 @@ def _maskmap_dataset(k: int, look: NamedStack, done: Sequence[Answered], grid: M
     return np.asarray(geocode(plane, grid, variables=["mask"])["mask"].values)
 
 
-def _joined(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bits]:
-    """Mask of the map from those of the looks that have images, and the bits of the looks that see a cell.
+def join_masks(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bits]:
+    """Join the masks of looks: ground that one of them sees has its number.
 
-    Ground that one look sees has its number; where none does, the reasons of all are told. Water that
-    one look knows of is water.
+    Parameters
+    ----------
+    masks : sequence of ndarray of uint8 (y, x)
+        Of the looks that have images.
+    numbers : sequence of int
+        Their numbers.
+
+    Returns
+    -------
+    mask : ndarray of uint8 (y, x)
+        Where no look sees the ground, the reasons of all. Water that one look knows of is water.
+    seen : ndarray of uint8 (y, x)
+        A bit for each look that sees the ground.
     """
     seen, reasons, said = (np.zeros(masks[0].shape, np.uint8) for _ in range(3))
     for k, mask in zip(numbers, masks):

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import Section
 from mosart.inversion.entries import Date, Entry
-from mosart.masks import Flag, withheld
+from mosart.masks import TRACED, VISIBILITY, Flag, withheld
 from mosart.stack import Stack
 
 from .epoch import Result, on_pixels, solve_epoch, to_radar
@@ -63,6 +64,10 @@ class Part:
         Rows and pixels of it.
     frame : LookFrame
         Geometry of the part's pixels.
+    section : Section or None
+        The ground along the rows, where the stack holds it.
+    traced : bool
+        Whether the flags hold layover and shadow of the DEM raster.
     """
 
     intensity: Mapping[Date, Float]
@@ -71,6 +76,8 @@ class Part:
     place: tuple[slice, slice]
     whole: tuple[int, int]
     frame: LookFrame
+    section: Section | None = None
+    traced: bool = False
 
     def within(self, place: tuple[slice, slice], whole: tuple[int, int]) -> Part:
         """Take the part as one of a larger image."""
@@ -147,7 +154,16 @@ def read_part(stack: Stack, rows: slice, pixels: slice, frame: LookFrame) -> Par
             amplitude = np.where((flags[date] & bad) != 0, np.nan, amplitude)
         intensity[date] = amplitude**2
     height = np.asarray(data["height"].values, dtype=np.float64)
-    return Part(intensity, flags, height, (rows, pixels), stack.shape[1:], frame.crop(pixels))
+    return Part(
+        intensity,
+        flags,
+        height,
+        (rows, pixels),
+        stack.shape[1:],
+        frame.crop(pixels),
+        Section.traced(data),
+        data.attrs.get(VISIBILITY) == TRACED,
+    )
 
 
 @dataclass(frozen=True)
@@ -271,6 +287,8 @@ def part_reference(
         part.height,
         part.frame,
         water,
+        section=part.section,
+        traced=part.traced,
         gained=None if known is None else _rows(known.reference[dates], part, dates),
         scattering=scattering,
     )

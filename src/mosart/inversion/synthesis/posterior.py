@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .narrow import find_narrow
 from .prior import Prior
 from .problem import Problem, Rows, State, huber, linearise, quadratic, stack_rows
 from .render import Rendered
@@ -51,6 +52,8 @@ class Solution:
         Posterior mean, and what was learned with it.
     std : ndarray (y, x)
         Posterior standard deviation of the change, metres.
+    narrow_std : ndarray (y, x)
+        What narrow changes that the prior holds back would add to it, metres.
     brightness_std : ndarray (field, y, x)
         Of the changes of log reflectivity.
     coupling : ndarray (field, y, x)
@@ -65,6 +68,7 @@ class Solution:
 
     state: State
     std: Float
+    narrow_std: Float
     brightness_std: Float
     coupling: Float
     looks: tuple[LookFit, ...]
@@ -98,10 +102,13 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     state = replace(state, gain=problem.gains(rendered, state))
     rows = linearise(problem, state, rendered, problem.merging((1, 1)))
     priors = problem.priors(state)
-    weighted, _ = stack_rows(rows)
+    weighted, right = stack_rows(rows)
     solver = make_solver(weighted, priors, problem.solver)
-    shape = state.change.shape
-    samples = solver.samples(FINAL_SAMPLES, problem.rng)[0].reshape(FINAL_SAMPLES, -1, *shape)
+    shape, n = state.change.shape, state.change.size
+    samples, white = solver.samples(FINAL_SAMPLES, problem.rng)
+    mean = solver.solve(weighted.T @ right)[:n].reshape(shape)
+    narrow = find_narrow(priors[0], mean, samples[:, :n], white[:, :n])
+    samples = samples.reshape(FINAL_SAMPLES, -1, *shape)
     variance = np.mean(samples**2, axis=0)
     product = np.mean(samples[:, :1] * samples[:, 1:], axis=0)
     looks = tuple(
@@ -111,6 +118,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     return Solution(
         state,
         np.sqrt(variance[0]),
+        narrow.doubt,
         np.sqrt(variance[1:]),
         product / np.sqrt(np.maximum(variance[0] * variance[1:], 1e-30)),
         looks,

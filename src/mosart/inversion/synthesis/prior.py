@@ -170,8 +170,9 @@ class Prior:
 
 
 #: Nodes (σ of a Gaussian) over which the envelope is learned: fewer follow the noise of single nodes,
-#: more lend the freedom of a change to the still ground beside it.
-WINDOW = 4.0
+#: more lend the freedom of a change to the still ground beside it. Where the image asks for a change that is
+#: narrower, the window is.
+WINDOW, NARROW_WINDOW = 4.0, 2.0
 #: No place's variance is less than this share of the square of the change that is found there, its mean
 #: over so many nodes: half of it is about the median of a square over its expectation. It keeps a prior
 #: that is likely, but of a change that it holds to be an accident, from shrinking it.
@@ -198,6 +199,7 @@ def learn_envelope(
     ceiling: float,
     least: float,
     uniform: bool = False,
+    narrow: Float | None = None,
 ) -> Float:
     """One step of expectation-maximisation on the envelope (sparse Bayesian learning).
 
@@ -215,6 +217,9 @@ def learn_envelope(
         Standard deviation that a place without evidence shrinks to.
     uniform : bool
         One number for all places.
+    narrow : ndarray (y, x), optional
+        Probability of a change that is narrower than the window: as much counts what is learned in narrow
+        windows, if it opens the envelope further.
 
     Returns
     -------
@@ -225,27 +230,39 @@ def learn_envelope(
     -----
     What the prior calls likely is the *whitened* field ``w = K A⁻¹ d``: its variance is one where the
     envelope is right, whatever the correlation. With ``γ = 1 - var w`` degrees of freedom that the data
-    tell, the evidence is stationary where ``w² = γ`` (MacKay 1992, Tipping 2001). Down, ``w² / γ`` is
-    taken at once; up, where it is unstable, its geometric mean with the step of expectation-maximisation
-    ``w² + 1 - γ``. Of a draw that was perturbed by the white noise ``z``, ``z (z - w)`` is γ with little
-    scatter where the data tell little.
+    tell, the evidence is stationary where ``w² = γ`` (MacKay 1992, Tipping 2001). For one unknown the ratio
+    ``w² / γ`` goes as the variance to the power ``-γ``: down, a step by its power ``2 / (1 + γ)`` does not
+    overshoot, and needs half as many where the data tell little. Up, where it is unstable, it is the ratio's
+    geometric mean with the step of expectation-maximisation ``w² + 1 - γ``. Of a draw that was perturbed by
+    the white noise ``z``, ``z (z - w)`` is γ with little scatter where the data tell little.
     """
     shape = prior.envelope.shape
     factor = prior.factor
     w2 = np.asarray((factor @ mean.ravel()) ** 2).reshape(shape)
     told = np.mean(white * (white - (factor @ samples.T).T), axis=0).reshape(shape)
-    if uniform:
-        w2, told = np.full(shape, w2.mean()), np.full(shape, told.mean())
-    else:
-        sigma = _nodes(WINDOW, prior.field)
-        w2, told = gaussian_filter(w2, sigma), gaussian_filter(told, sigma)
-    told = np.clip(told, 0.0, 1.0)
     rest = PRIOR_SHARE * np.minimum((least / prior.envelope) ** 2, 1.0)
-    ratio = (w2 + rest) / (told + PRIOR_SHARE)
-    ratio = np.where(ratio < 1, ratio, np.sqrt(ratio * np.maximum(w2 + 1 - told, 1.0)))
+    if uniform:
+        ratio = _step(np.full(shape, w2.mean()), np.full(shape, told.mean()), rest)
+    else:
+
+        def learned(window: float) -> Float:
+            sigma = _nodes(window, prior.field)
+            return _step(gaussian_filter(w2, sigma), gaussian_filter(told, sigma), rest)
+
+        ratio = learned(WINDOW)
+        if narrow is not None and narrow.any():
+            ratio = ratio + narrow * np.maximum(learned(NARROW_WINDOW) - ratio, 0.0)
     ratio = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
     variance = prior.envelope**2 * ratio
     if not uniform:
         near = _nodes(FOUND_WINDOW, prior.field)
         variance = np.maximum(variance, FOUND_SHARE * gaussian_filter(mean**2, near))
     return np.asarray(np.clip(np.sqrt(variance), floor, ceiling))
+
+
+def _step(w2: Float, told: Float, rest: Float) -> Float:
+    """Factor of the variance; `rest` is what the prior's own freedom adds to the square."""
+    told = np.clip(told, 0.0, 1.0)
+    ratio = (w2 + rest) / (told + PRIOR_SHARE)
+    up = np.sqrt(ratio * np.maximum(w2 + 1 - told, 1.0))
+    return np.asarray(np.where(ratio < 1, ratio ** (2 / (1 + told)), up))

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import Section
 
 from .agreement import Agreement, compare
 from .disturb import reshaping
 from .gains import date_gain
-from .ground import Ground, ground_from_radar
+from .ground import Ground, lay_ground
 from .law import Law, estimate_law
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
@@ -89,6 +90,8 @@ class Reference:
         The ground of ``scene`` on the rows of the DEM, which are the result's.
     covered : ndarray (azimuth, range) bool
         Pixels that show ground which the DEM knows; the others are not compared.
+    traced : bool
+        Whether layover and shadow of the DEM are known already, from a raster.
     """
 
     scene: Scene
@@ -108,6 +111,7 @@ class Reference:
     agreement: Agreement
     dem_ground: Ground
     covered: NDArray[np.bool_]
+    traced: bool = False
 
     @property
     def position_std(self) -> tuple[float, float]:
@@ -314,6 +318,8 @@ def learn_reference(
     frame: LookFrame,
     water: NDArray[np.bool_] | None = None,
     *,
+    section: Section | None = None,
+    traced: bool = False,
     gained: Gained | None = None,
     scattering: Scattering | None = None,
 ) -> Reference:
@@ -329,6 +335,10 @@ def learn_reference(
         Geometry of the look.
     water : ndarray of bool, optional
         Pixels whose ground is not ground.
+    section : Section, optional
+        The ground along the rows, folds and all; the DEM's pixels if not given.
+    traced : bool
+        Whether layover and shadow of the DEM are known already, from a raster.
     gained : Gained, optional
         Gains and looks of the dates; measured here if not given.
     scattering : Scattering, optional
@@ -339,7 +349,9 @@ def learn_reference(
     Reference
         All that the epochs share.
     """
-    ground, x = ground_from_radar(height, frame, knot_pixels=NODE_PIXELS)
+    x = frame.ground_range(height)
+    section = Section.coded(height) if section is None else section
+    ground = lay_ground(section, frame, knot_pixels=NODE_PIXELS)
     if gained is None:
         gained = read_gains([reading_sums(image) for image in images])
     balanced = [mean_intensity([i], [g]) for i, g in zip(images, gained.gains)]
@@ -364,17 +376,13 @@ def learn_reference(
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
-        ground = registration.move(ground_from_radar(height, frame, knot_pixels=nodes)[0])
+        ground = registration.move(lay_ground(section, frame, knot_pixels=nodes))
         doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
     scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
-    search = registration.move(
-        ground_from_radar(height, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1)[0]
-    )
+    search = registration.move(lay_ground(section, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1))
     dem_ground = ground
     if registration.rows_believed:
-        dem_ground = registration.move(
-            ground_from_radar(height, frame, knot_pixels=nodes)[0], along_azimuth=False
-        )
+        dem_ground = registration.move(lay_ground(section, frame, knot_pixels=nodes), along_azimuth=False)
     smoothed = np.nan_to_num(smooth(mean, kernel))
     unlit = smoothed < UNLIT * float(np.median(smoothed[smoothed > 0]))
     # the search knows constant gamma nought only: the reflectivity takes up the law on the old surface
@@ -398,6 +406,7 @@ def learn_reference(
         agreement,
         dem_ground,
         covered,
+        traced,
     )
 
 

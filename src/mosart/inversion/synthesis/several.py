@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mosart.change import ElevationChange
+from mosart.errors import InputError
 from mosart.geocoding import MapGrid
 from mosart.inversion.entries import Date
 from mosart.inversion.gather import JointEntry, NamedStack
 
 from .onlook import Answered, Bits, LonLat, Seen, on_look, on_zero, radar_dataset, withhold
 from .onmap import map_dataset
-from .part import part_reference, read_part
+from .part import FEWEST_COMPARED, Part, part_reference, read_part
 from .reference import Reference
 from .together import Solved, sides, solve_entry
 from .told import moved_text
@@ -56,6 +58,7 @@ def invert_several(
         needed = {date for one in entries for date in (*one.looks[k].images, *one.looks[k].reference)}
         parts.append(read_part(look.stack.select(sorted(needed)), slice(None), slice(None), look.frame))
     lonlats = [_lonlat(look) for look in looks]
+    entries = _shown(looks, parts, entries)
     directions = sides(parts, lonlats)
     learned: dict[tuple[int, tuple[Date, ...]], Reference] = {}
 
@@ -89,6 +92,38 @@ def invert_several(
         own = [found for (number, _), found in learned.items() if number == k]
         radar[look.name] = ElevationChange(radar_dataset(k, look, reference, done, own))
     return ElevationChange(map_dataset(looks, reference, done, grid, directions), radar)
+
+
+def _shown(
+    looks: Sequence[NamedStack], parts: Sequence[Part], entries: Sequence[JointEntry]
+) -> list[JointEntry]:
+    """Leave out of each entry the looks whose images of it show nothing that can be compared."""
+    found = []
+    for plan in entries:
+        kept = list(plan.looks)
+        for k, dates in enumerate(plan.looks):
+            if not plan.is_zero and not parts[k].shown(dates.reference):
+                raise InputError(
+                    f"the reference images of the stack {looks[k].name} show nothing",
+                    expected="amplitudes on one reference date at least",
+                    got="NaN alone",
+                )
+            if plan.is_zero or not dates.images or parts[k].compared(dates) >= FEWEST_COMPARED:
+                continue
+            logger.warning(
+                "%s: the images of %s show nothing to compare and are left out",
+                f"{plan.entry.date:%Y%m%d}",
+                looks[k].name,
+            )
+            kept[k] = replace(dates, images=())
+        if not any(dates.images for dates in kept):
+            raise InputError(
+                f"the epoch {plan.entry.date:%Y%m%d} shows nothing that can be compared with the reference",
+                expected="images that are not empty, of one stack at least",
+                got="none",
+            )
+        found.append(replace(plan, looks=tuple(kept)))
+    return found
 
 
 def _lonlat(look: NamedStack) -> LonLat:
@@ -128,8 +163,12 @@ def _report(looks: Sequence[NamedStack], one: Answered) -> None:
             "%s: one look alone has images of it, so new rock is withheld there",
             f"{one.plan.entry.date:%Y%m%d}",
         )
-    elif not all(np.isfinite(look.level_std) for look in solved.mapped.values()):
+        return
+    alone = [looks[k].name for k, look in solved.mapped.items() if not np.isfinite(look.level_std)]
+    if alone:
         logger.warning(
-            "%s: the looks share too little gentle ground for a common level: new rock may come out tilted",
+            "%s: %s shares too little gentle ground with the other looks for a common level of brightness: "
+            "new rock that it sees may come out tilted",
             f"{one.plan.entry.date:%Y%m%d}",
+            " and ".join(alone),
         )

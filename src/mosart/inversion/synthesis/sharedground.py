@@ -133,14 +133,14 @@ class Track:
         terms = _terms((row - self.centre[0]) / self.scale[0], (x - self.centre[1]) / self.scale[1])
         return np.asarray(terms @ self.east), np.asarray(terms @ self.north)
 
-    def of_knots(self, scene: Scene) -> tuple[Float, Float]:
-        """East and north of a scene's knots, (block row, knot)."""
-        rows = scene.nodes.row_centres - 0.5
+    def of_knots(self, scene: Scene, later: float = 0.0) -> tuple[Float, Float]:
+        """East and north of a scene's knots, (block row, knot), whose image lies some rows later."""
+        rows = scene.nodes.row_centres - 0.5 - later
         return self.positions(rows[:, None], scene.ground.knot_x[None, :])
 
-    def of_points(self, scene: Scene) -> tuple[Float, Float]:
-        """East and north of a scene's fine points, (azimuth, point)."""
-        rows = np.arange(len(scene.ground.height), dtype=np.float64)
+    def of_points(self, scene: Scene, later: float = 0.0) -> tuple[Float, Float]:
+        """East and north of a scene's fine points, (azimuth, point), whose image lies some rows later."""
+        rows = np.arange(len(scene.ground.height), dtype=np.float64) - later
         return self.positions(rows[:, None], scene.ground.x[None, :])
 
 

@@ -139,9 +139,11 @@ def solve_entry(
         On the nodes.
     """
     taking = [k for k, dates in enumerate(entry.looks) if dates.images]
+    # the first one lays the nodes: which it is must not depend on the order that the user gave
+    taking.sort(key=lambda k: _rank(parts[k], lonlats[k]))
     references = [reference_of(k, entry.looks[k].reference) for k in taking]
     epochs = [
-        read_epoch([parts[k].intensity[date] for date in entry.looks[k].images], reference)
+        read_epoch([parts[k].intensity[date] for date in parts[k].shown(entry.looks[k].images)], reference)
         for k, reference in zip(taking, references)
     ]
     mapped, nodes, frame = map_looks(references, epochs, [lonlats[k] for k in taking])
@@ -155,6 +157,12 @@ def solve_entry(
         growth_std(joint.change, [entry.looks[k] for k in taking]),
         joint.unresolved,
     )
+
+
+def _rank(part: Part, lonlat: tuple[Float, Float]) -> tuple[float, ...]:
+    """Order of looks: the finest first."""
+    area = part.frame.azimuth_spacing * part.frame.range_spacing / float(np.median(np.sin(part.frame.theta)))
+    return area, *(float(np.nanmean(position)) for position in lonlat)
 
 
 def growth_std(change: Float, dates: Sequence[Entry]) -> Float:

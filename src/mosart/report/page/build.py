@@ -24,6 +24,7 @@ from mosart.masks import Flag
 from mosart.periods import Period
 from mosart.report.canvas import REASONS
 from mosart.report.dates import CHANGE_COLOURS
+from mosart.report.looks import level_texts, look_names
 from mosart.report.places import WINDOW, Extreme, extremes
 
 from . import facts, grid, layers, template
@@ -188,6 +189,8 @@ def render(
         "rejected": [entry for entry in entries if entry.note.startswith("rejected")],
         "set_aside": [line for line in tables.warnings if SET_ASIDE in line],
         "warnings": tables.warnings,
+        "by_look": facts.share_of_looks(data, newest),
+        "levels": level_texts(data),
         "accuracy": accuracy or str(data.attrs.get("accuracy", "")),
         "kind": frame.kind,
         "slant": shown.quantity == "elevation_change_slant",
@@ -336,21 +339,11 @@ def _meta(
         if frame.kind == "map" and not frame.geographic
         else list(frame.view.labels),
         "correlations": None,
-        "looks": _looks(data),
+        "looks": list(look_names(data["looks"]).items()) if "looks" in data else [],
         "flags": [[int(f), str(f.name).lower()] for f in Flag],
         "reasons": [[code, colour, name] for code, (colour, name) in REASONS.items()],
         "colours": {name: _table(cmap) for name, cmap in _COLOURS.items()},
     }
-
-
-def _looks(data: xr.Dataset) -> list[tuple[int, str]]:
-    """Name the bits of the layer that says which looks saw the ground."""
-    if "looks" not in data:
-        return []
-    attrs = data["looks"].attrs
-    bits = np.atleast_1d(np.asarray(attrs.get("flag_masks", [1, 2, 4, 8, 16, 32, 64, 128]))).tolist()
-    names = str(attrs.get("flag_meanings", "")).split()
-    return [(int(bit), names[i] if i < len(names) else f"look {i + 1}") for i, bit in enumerate(bits)]
 
 
 _ABSENT = {

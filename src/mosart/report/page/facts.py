@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mosart.change import ElevationChange
 from mosart.masks import WITHHELD, Flag
+from mosart.report.looks import look_names
 from mosart.report.raster import reasons
 
 Floats = NDArray[np.float64]
@@ -24,6 +25,7 @@ Floats = NDArray[np.float64]
 SURE = 2.0
 #: Pixels read at a time.
 _READ = 4_000_000
+_ROWS = 512
 _WORDS = {
     Flag.LAYOVER: "layover",
     Flag.SHADOW: "shadow",
@@ -152,7 +154,9 @@ def entries_of(change: ElevationChange) -> list[Entry]:
     for index, date in enumerate(change.dates):
         images = str(data["averaged_dates"].values[index]) if "averaged_dates" in data else f"{date:%Y%m%d}"
         seen, counts, clipped = _count(data, change, index)
-        total = max(1, data.sizes[change.dims[0]] * data.sizes[change.dims[1]])
+        beyond = _beyond(data, change)
+        counts[Flag.NODATA] -= beyond
+        total = max(1, data.sizes[change.dims[0]] * data.sizes[change.dims[1]] - beyond)
         values = std.isel(date=index).values if std.dims != ("date",) else std.values[index]
         finite = np.asarray(values)[np.isfinite(values)]
         found.append(
@@ -182,6 +186,45 @@ def _count(data: xr.Dataset, change: ElevationChange, index: int) -> tuple[int, 
     why = reasons(bits.astype(np.uint8))
     hidden = {flag: int(counts[withheld & (why == int(flag))].sum()) for flag in _WORDS}
     return int(counts[~withheld].sum()), hidden, clipped
+
+
+def _beyond(data: xr.Dataset, change: ElevationChange) -> int:
+    """Count the cells of a map of several looks that no image holds: they have no height."""
+    if "looks" not in data or "height" not in data:
+        return 0
+    height = data["height"].transpose(*change.dims)
+    return int(
+        sum((~np.isfinite(np.asarray(height[i : i + _ROWS]))).sum() for i in range(0, len(height), _ROWS))
+    )
+
+
+def share_of_looks(data: xr.Dataset, index: int) -> list[str]:
+    """Say which looks saw how much of the ground on a date, of a map of several looks.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        With ``looks``, as :func:`mosart.report.looks.look_names` reads it.
+    index : int
+        Of the date.
+
+    Returns
+    -------
+    list of str
+        Shares of the ground that any look saw; empty without that layer.
+    """
+    if "looks" not in data:
+        return []
+    bits = data["looks"].isel(date=index) if "date" in data["looks"].dims else data["looks"]
+    found = np.bincount(np.asarray(bits.values).ravel(), minlength=256)
+    names = look_names(data["looks"])
+    total = max(1, int(found[1:].sum()))
+    told = []
+    for value in sorted(np.flatnonzero(found[1:]) + 1, key=lambda v: -int(v).bit_count()):
+        seen = [name for bit, name in names.items() if value & bit]
+        who = f"{seen[0]} alone" if len(seen) == 1 else " and ".join(seen)
+        told.append(f"{100 * found[value] / total:.1f} % by {who}")
+    return told
 
 
 def _note(images: str, change: ElevationChange, seen: int, counts: dict[Flag, int]) -> str:

@@ -121,7 +121,7 @@ function showArea(name) {
   const key = `${META.quantity}_m`;
   drawSeries(name, rows.map((r) => ({ date: r.date, change: r[key] ?? NaN, std: r[`${META.quantity}_std_m`] ?? NaN, flags: r.flags || "" })));
   const volumes = (META.volumes || []).filter((r) => r.name === name);
-  if (volumes.length) drawVolumes(`${name} (as in volumes.csv)`, volumes);
+  if (volumes.length && !document.querySelector("section.volumes").hidden) drawVolumes(`${name} (as in volumes.csv)`, volumes);
 }
 
 async function strip() {
