@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -28,6 +30,54 @@ def data_folder() -> Path:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture
+def as_geoid(tmp_path: Path) -> Iterator[Callable[[np.ndarray], None]]:
+    """Put heights, one a whole degree of latitude from the north pole, in the place of EGM2008's grid."""
+    import pyproj
+    import rasterio
+
+    before = pyproj.datadir.get_data_dir()
+    folder = tmp_path / "proj"
+    folder.mkdir()
+
+    def put(heights: np.ndarray) -> None:
+        profile = {"driver": "GTiff", "width": 360, "height": 181, "count": 1, "dtype": "float32"}
+        transform = rasterio.Affine(1.0, 0, -180.5, 0, -1.0, 90.5)
+        path = folder / "us_nga_egm08_25.tif"
+        with rasterio.open(path, "w", crs="EPSG:4979", transform=transform, **profile) as out:
+            out.write(np.repeat(heights[:, None], 360, axis=1).astype(np.float32), 1)
+            out.update_tags(TYPE="VERTICAL_OFFSET_GEOGRAPHIC_TO_VERTICAL", AREA_OR_POINT="Point")
+            out.update_tags(1, DESCRIPTION="geoid_undulation", UNITTYPE="metre")
+            out.set_band_description(1, "geoid_undulation")
+            out.units = ("metre",)
+        pyproj.datadir.append_data_dir(str(folder))
+
+    yield put
+    pyproj.datadir.set_data_dir(before)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A disk in memory; called with the bytes that it shall hold. Without the right to mount it: skipped."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = shutil.which("mount")
+
+    def mount(options: str) -> bool:
+        words = [str(command), "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+
+    if command is None or not mount("size=64m"):
+        pytest.skip("a small disk can be mounted by root alone")
+
+    def resize(size: int) -> Path:
+        assert mount(f"remount,size={size}")
+        return place
+
+    yield resize
+    subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from mosart.workflow.config import Box, Config
 from mosart.workflow.configfile import load
 
 ROWS, COLUMNS = 40, 90
+QUICK = ("--method", "rowwise-intensity", "--despeckle", "none")
 
 
 def write_stack(path: Path, dates: tuple[str, ...] = ("20190115", "20190215", "20190315")) -> Path:
@@ -272,22 +273,7 @@ def test_options_win_over_the_file(stack: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_init_then_check_then_run(stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        main(
-            [
-                "init",
-                "--stack",
-                str(stack),
-                "--out",
-                "out",
-                "--method",
-                "rowwise-intensity",
-                "--despeckle",
-                "none",
-            ]
-        )
-        == 0
-    )
+    assert main(["init", "--stack", str(stack), "--out", "out", *QUICK]) == 0
     text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
     assert "20190115, 20190215, 20190315" in text
     assert re.search(r"derived from the stack: incidence 3[78]\.\d+", text.replace("\n# ", " "))
@@ -327,17 +313,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("draw_figures", "write_report"):
             patch.setattr(f"mosart.workflow.run.{name}", lambda *_: None)
-        arguments = [
-            "run",
-            "--stack",
-            str(path),
-            "--out",
-            str(folder / "out"),
-            "--method",
-            "rowwise-intensity",
-            "--despeckle",
-            "none",
-        ]
+        arguments = ["run", "--stack", str(path), "--out", str(folder / "out"), *QUICK]
         assert main([*arguments, "--areas", "-163.963,54.7503,-163.962,54.7508", "--quiet"]) == 0
     return folder / "out"
 
@@ -459,6 +435,27 @@ def test_a_crop_can_be_written_in_several_ways(
     assert seen[0].crop == box
 
 
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_stop_that_a_library_makes_another_error_of_is_a_stop(
+    stack: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stop: BaseException,
+    code: int,
+) -> None:
+    def interrupted(*_: object) -> None:
+        try:
+            raise stop
+        except BaseException as error:
+            raise RuntimeError("invalid state") from error
+
+    monkeypatch.setattr("mosart.workflow.run.execute", interrupted)
+    assert main(["run", "--stack", str(stack), "--out", "out"]) == code
+    message = capsys.readouterr().err
+    assert "bug" not in message
+    assert "the log of the failed run" not in message
+
+
 def test_a_bug_shows_its_traceback_and_is_called_one(
     stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -486,23 +483,7 @@ def test_without_the_extras_their_commands_say_how_to_get_them_and_all_else_work
     place = ["--place", "-1,2,3,4", "--start", "20190101", "--end", "20190102", "--out", "o"]
     assert main(["fetch", *place]) == 2
     assert "pip install 'mosart[download]'" in capsys.readouterr().err
-    assert (
-        main(
-            [
-                "run",
-                "--stack",
-                str(stack),
-                "--out",
-                "out",
-                "--method",
-                "rowwise-intensity",
-                "--despeckle",
-                "none",
-                "--quiet",
-            ]
-        )
-        == 0
-    )
+    assert main(["run", "--stack", str(stack), "--out", "out", *QUICK, "--quiet"]) == 0
 
 
 def mosart(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -517,18 +498,7 @@ def mosart(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 def test_a_run_works_without_a_display_whatever_backend_the_user_has_set(stack: Path, tmp_path: Path) -> None:
     environment = {"MPLBACKEND": "TkAgg", "DISPLAY": "", "OMP_NUM_THREADS": "7"}
-    with mosart(
-        "run",
-        "--stack",
-        str(stack),
-        "--out",
-        "out",
-        "--method",
-        "rowwise-intensity",
-        "--despeckle",
-        "none",
-        **environment,
-    ) as process:
+    with mosart("run", "--stack", str(stack), "--out", "out", *QUICK, **environment) as process:
         _, told = process.communicate(timeout=240)
     assert process.returncode == 0, told
     assert (tmp_path / "out" / "figures" / "elevation_change.png").read_bytes()[:4] == b"\x89PNG"
@@ -547,25 +517,10 @@ def test_wrong_usage_in_a_shell_ends_with_exit_code_2(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_leaves_the_earlier_products_as_they_were(
-    stack: Path, tmp_path: Path, number: signal.Signals
+    finished: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    assert (
-        main(
-            [
-                "run",
-                "--stack",
-                str(stack),
-                "--out",
-                "out",
-                "--method",
-                "rowwise-intensity",
-                "--despeckle",
-                "none",
-                "--quiet",
-            ]
-        )
-        == 0
-    )
+    shutil.copytree(finished.parent, tmp_path, dirs_exist_ok=True)
+    stack = tmp_path / "projections.h5"
     before = everything(tmp_path)
     with mosart("run", "--stack", str(stack), "--out", "out", "--reference", "20190315") as process:
         assert process.stderr is not None

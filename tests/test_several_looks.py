@@ -21,6 +21,7 @@ from mosart import Areas, ElevationChange, Flag, InputError
 from mosart.areas.area import Area
 from mosart.geocoding import MapGrid
 from mosart.inversion import Entry, check_ground, common_grid, gather
+from mosart.inversion.gather import joint_entry
 from mosart.inversion.synthesis import onmap
 from mosart.inversion.synthesis.directions import count_directions, line_of_sight
 from mosart.inversion.synthesis.mapped import common_levels
@@ -525,3 +526,13 @@ def test_water_of_one_look_is_water_and_layover_of_one_is_not() -> None:
     mask, seen = onmap.join_masks([one, other], [0, 1])
     assert list(mask[0]) == [Flag.WATER, 0, Flag.LAYOVER | Flag.NODATA, 0, Flag.CLIPPED]
     assert list(seen[0]) == [2, 2, 0, 1, 3]
+
+
+def test_an_entry_is_shared_out_to_the_looks_that_have_its_dates() -> None:
+    looks = gather(stacks(0, 1), NAMES[:2])
+    reference = tuple(sorted(before(0, 1)))
+    epoch = tuple(after(0))
+    one = joint_entry(Entry(epoch[-1], epoch, reference), looks, reference)
+    assert one.looks[0] == Entry(epoch[-1], epoch, tuple(before(0)))
+    assert one.looks[1] == Entry(epoch[-1], (), tuple(before(1)))
+    assert not one.is_zero

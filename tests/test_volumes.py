@@ -10,8 +10,9 @@ import pytest
 import mosart
 from mosart.areas import read_areas
 from mosart.change import ElevationChange
-from mosart.change.rowmodel import RowModel, kept_share
+from mosart.change.rowmodel import RowModel, kept_share, reliability
 from mosart.geometry import flag_visibility
+from mosart.inversion.rowfit import fit_rows
 from mosart.simulate import NOISELESS, Simulation, Terrain, collapse, simulate
 from mosart.simulate.relief import bump, plateau
 
@@ -95,6 +96,27 @@ def test_the_kept_share_in_closed_form() -> None:
     assert kept_share(surface, np.where(part, 0.0, 1.0), part, ones * part) == pytest.approx(1.0)
     surface[:, :90] = np.nan
     assert 0.0 <= kept_share(surface, ones, part, ones * part) <= 1.0
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
+def test_the_reliability_is_the_share_of_a_change_that_noise_in_the_running_sum_leaves(noise: float) -> None:
+    """Regression on a noisy regressor: 1 / (1 + noise²) of its coefficient, in closed form."""
+    rng = np.random.default_rng(5)
+    rows, size = 40, 600
+    height, wrong = rng.standard_normal((2, rows, size))
+    height[:, 300:302] = np.nan
+    weights = np.ones((rows, size))
+    weights[:, 250:350] = 0.0
+    change = np.where((np.arange(size) >= 280) & (np.arange(size) < 320), -20.0, 0.0)
+    surfaces = []
+    for rise in (np.zeros(size), change):
+        run = np.nan_to_num(height) + noise * wrong + rise + 0.3 * np.arange(size)
+        surfaces.append(fit_rows(np.diff(run, prepend=0.0, axis=1), height, weights).surface)
+    found = np.nanmean((surfaces[1] - surfaces[0])[:, 290:310]) / -20.0
+    expected = 1.0 / (1.0 + noise**2)
+    assert found == pytest.approx(expected, abs=0.02)
+    assert reliability(surfaces[1], height, weights) == pytest.approx(expected, abs=0.02)
+    assert reliability(surfaces[1], np.full_like(height, 7.0), weights) == 0.0  # no relief settles no scale
 
 
 def test_the_error_of_an_interval_is_without_what_both_dates_owe_to_the_reference() -> None:

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
-from .errors import InputError, MosartError
+from .errors import InputError, MosartError, stop_behind
 from .workflow.config import Config
 from .workflow.configfile import load, refusal
 from .workflow.provenance import software_version
@@ -495,7 +495,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except BaseException as error:
-        text, code = explain(error)
+        stop = stop_behind(error)
+        if isinstance(stop, SystemExit):
+            return stop.code if isinstance(stop.code, int) else EXIT_FAILED
+        text, code = explain(stop or error)
         _complain(text)
         return code
     return 0

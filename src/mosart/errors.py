@@ -36,3 +36,23 @@ class InputError(MosartError, ValueError):
         if hint:
             parts.append(f"what to do: {hint}")
         super().__init__("\n  ".join(parts))
+
+
+def stop_behind(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
+    """Find the stop, by the user or the system, that an error is or comes from.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised. A library that is interrupted in its own bookkeeping may raise another error.
+
+    Returns
+    -------
+    KeyboardInterrupt or SystemExit or None
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt | SystemExit):
+            return seen
+        seen = seen.__context__
+    return None

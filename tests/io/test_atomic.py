@@ -52,6 +52,22 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, error: type[BaseException]
     assert names(tmp_path) == ["out.nc"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_who_stops_a_search_for_a_file_is_not_told_that_it_is_missing(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def search() -> None:
+        with atomic_path(tmp_path / "out.nc"):
+            try:
+                (tmp_path / "none").stat()
+            except FileNotFoundError:
+                raise error from None  # as a signal does that comes just then: the context stays
+
+    with pytest.raises(error):
+        search()
+    assert names(tmp_path) == []
+
+
 def test_folders_are_replaced_as_a_whole(tmp_path: Path) -> None:
     target = tmp_path / "out.zarr"
     for content in ("one", "two"):

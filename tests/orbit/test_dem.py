@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,30 +61,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def geoid(tmp_path: Path) -> Iterator[Path]:
-    """A geoid grid of our own in place of EGM2008's: 45 m everywhere around the tests' scenes."""
-    folder = tmp_path / "proj"
-    folder.mkdir()
-    with rasterio.open(
-        folder / "us_nga_egm08_25.tif",
-        "w",
-        driver="GTiff",
-        width=360,
-        height=181,
-        count=1,
-        dtype="float32",
-        crs="EPSG:4979",
-        transform=Affine(1.0, 0, -180.5, 0, -1.0, 90.5),
-    ) as out:
-        out.write(np.full((181, 360), 45.0, np.float32), 1)
-        out.update_tags(TYPE="VERTICAL_OFFSET_GEOGRAPHIC_TO_VERTICAL", AREA_OR_POINT="Point")
-        out.update_tags(1, DESCRIPTION="geoid_undulation", UNITTYPE="metre")
-        out.set_band_description(1, "geoid_undulation")
-        out.units = ("metre",)
-    before = pyproj.datadir.get_data_dir()
-    pyproj.datadir.append_data_dir(str(folder))
-    yield folder
-    pyproj.datadir.set_data_dir(before)
+def geoid(as_geoid: Callable[[np.ndarray], None]) -> None:
+    """45 m everywhere."""
+    as_geoid(np.full(181, 45.0))
 
 
 def field(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
@@ -173,7 +152,7 @@ def test_pixel_is_area_or_point(write: Callable, circular: Callable[..., RadarGr
 
 
 def test_geoid_is_added_once(
-    write: Callable, circular: Callable[..., RadarGrid], geoid: Path, caplog: pytest.LogCaptureFixture
+    write: Callable, circular: Callable[..., RadarGrid], geoid: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     grid = circular(35.0, 20.0)
     flat = np.full((720, 720), 1000.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,31 +144,9 @@ def geoid_height(latitude: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def geoid(tmp_path: Path) -> Iterator[None]:
+def geoid(as_geoid: Callable[[np.ndarray], None]) -> None:
     """That geoid as PROJ's grid of EGM2008."""
-    folder = tmp_path / "proj"
-    folder.mkdir()
-    with rasterio.open(
-        folder / "us_nga_egm08_25.tif",
-        "w",
-        driver="GTiff",
-        width=360,
-        height=181,
-        count=1,
-        dtype="float32",
-        crs="EPSG:4979",
-        transform=rasterio.Affine(1.0, 0, -180.5, 0, -1.0, 90.5),
-    ) as out:
-        rows = geoid_height(90.0 - np.arange(181))
-        out.write(np.repeat(rows[:, None], 360, axis=1).astype(np.float32), 1)
-        out.update_tags(TYPE="VERTICAL_OFFSET_GEOGRAPHIC_TO_VERTICAL", AREA_OR_POINT="Point")
-        out.update_tags(1, DESCRIPTION="geoid_undulation", UNITTYPE="metre")
-        out.set_band_description(1, "geoid_undulation")
-        out.units = ("metre",)
-    before = pyproj.datadir.get_data_dir()
-    pyproj.datadir.append_data_dir(str(folder))
-    yield
-    pyproj.datadir.set_data_dir(before)
+    as_geoid(geoid_height(90.0 - np.arange(181)))
 
 
 @pytest.fixture(scope="session")

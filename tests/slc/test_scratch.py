@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ def test_scratch_is_removed(tmp_path: Path) -> None:
         large[5, 5] = 7
         raise KeyboardInterrupt
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, other.name])
+
+
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(small_disk: Callable[[int], Path]) -> None:
+    place = small_disk(4_000_000)
+    with pytest.raises(OSError, match="No space left"), scratch(place / "stack.nc") as allocate:
+        allocate((9000, 9000), np.uint8, "large")[...] = 1
+    assert not list(place.iterdir())
 
 
 def test_refused_before_work(tmp_path: Path) -> None:

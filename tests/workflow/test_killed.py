@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,7 @@ class Nursery:
 
     process: subprocess.Popen[str]
     told: Path
+    temporary: Path
 
     def run(self, arguments: list[str], *, number: int = 0, after: float = 0.0, limit: int = 0) -> int:
         order: dict[str, Any] = {"arguments": arguments, "signal": number, "after": after, "limit": limit}
@@ -77,10 +79,17 @@ class Nursery:
 @pytest.fixture(scope="module")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     command = [sys.executable, "-c", NURSERY]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    temporary = tmp_path_factory.mktemp("temporary")
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        yield Nursery(process, tmp_path_factory.mktemp("told") / "stderr")
+        yield Nursery(process, tmp_path_factory.mktemp("told") / "stderr", temporary)
         assert process.stdin is not None
         process.stdin.close()
 
@@ -127,7 +136,7 @@ def assert_whole(folder: Path) -> None:
     """Every file under its final name can be read to its end."""
     for path in (p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
-        if name.startswith(".mosart-run-") or (name != MANIFEST and name.startswith(MANIFEST)):
+        if name.startswith((".mosart-run-", f".{MANIFEST}.")):  # being written
             continue
         if path.suffix in {".nc", ".h5"}:
             with h5py.File(path) as file:
@@ -167,6 +176,7 @@ def test_runs_that_are_killed_at_any_moment_are_finished_by_the_next(
         for p in out.rglob("*")
         if p.is_file() and p != mine and p.name != MANIFEST
     }
+    assert not list(nursery.temporary.iterdir())
 
 
 def test_a_full_disk_leaves_the_earlier_products_and_the_next_run_finishes(
@@ -183,5 +193,29 @@ def test_a_full_disk_leaves_the_earlier_products_and_the_next_run_finishes(
         assert "bug" not in nursery.told.read_text()
         same_results(out, scene.expected[1])
         assert not list(out.glob(".mosart-run-*"))
+    assert nursery.run([*scene.arguments[0], "--out", str(out)]) == 0, nursery.told.read_text()
+    same_results(out, scene.expected[0])
+
+
+def test_a_disk_that_is_really_full_is_said_and_the_next_run_finishes(
+    nursery: Nursery,
+    scene: Scene,
+    small_disk: Callable[[int], Path],
+    same_results: Callable[[Path, Path], None],
+) -> None:
+    place = small_disk(64 << 20)
+    out = place / "out"
+    assert nursery.run([*scene.arguments[1], "--out", str(out)]) == 0
+    used = shutil.disk_usage(place).used
+    largest = max(p.stat().st_size for p in out.rglob("*.nc"))
+    for room in (0, largest // 2, 2 * largest):
+        small_disk(used + room)
+        code = nursery.run([*scene.arguments[0], "--out", str(out)])
+        assert code == 1, nursery.told.read_text()
+        assert "No space left on device" in nursery.told.read_text()
+        assert "bug" not in nursery.told.read_text()
+        same_results(out, scene.expected[1])
+        assert not list(out.glob(".mosart-run-*"))
+    small_disk(64 << 20)
     assert nursery.run([*scene.arguments[0], "--out", str(out)]) == 0, nursery.told.read_text()
     same_results(out, scene.expected[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from mosart.io.atomic import atomic_path
 from mosart.io.flat import write_flat
 from mosart.simulate import collapse
 from mosart.workflow.config import Config, Grid
@@ -173,11 +173,16 @@ def test_what_a_step_warned_of_is_said_again_where_it_is_reused(tmp_path: Path) 
 
 
 def test_what_a_killed_process_left_beside_a_note_goes_with_the_next_note(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    others = {f"notes.json.{os.getppid()}", "notes.json.old"}
-    for name in {f"notes.json.{ended.pid}", *others}:
-        (tmp_path / name).write_text("{")
-    write_json(tmp_path / "notes.json", {"a": 1})
-    assert json.loads((tmp_path / "notes.json").read_text()) == {"a": 1}
-    assert {p.name for p in tmp_path.iterdir()} == {"notes.json", *others}
+    killed = (
+        "import os, pathlib, sys; from mosart.io.atomic import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('{'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "notes.json")], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_path(tmp_path / "notes.json") as of_a_living_one:
+        of_a_living_one.write_text("2")
+        write_json(tmp_path / "notes.json", {"a": 1})
+        assert json.loads((tmp_path / "notes.json").read_text()) == {"a": 1}
+        assert set(tmp_path.iterdir()) == {tmp_path / "notes.json", of_a_living_one}
+    assert list(tmp_path.iterdir()) == [tmp_path / "notes.json"]

@@ -17,6 +17,7 @@ from mosart.geometry.ground import metres_per_degree
 from mosart.masks import Flag
 
 from .correlation import Correlation
+from .drawn import DrawnErrors
 from .rowmodel import ModelError
 
 Floats = NDArray[np.float64]
@@ -52,6 +53,8 @@ class Piece:
     signed_area: Floats
     correlation: Correlation
     model: ModelError | None = None
+    box: tuple[slice, slice] = (slice(0, 0), slice(0, 0))
+    drawn: tuple[DrawnErrors, ...] = ()
 
     @property
     def area(self) -> Floats:
@@ -73,6 +76,8 @@ class Piece:
         if pixels.sum() == 1:  # the entry's own number, whatever its tails do to sums
             return float((self.area * self.std)[pixels].item())
         weights = np.where(pixels, self.area, 0.0)
+        if self.drawn:
+            return float(np.sqrt(sum(errors.variance(self.box, weights) for errors in self.drawn)))
         noise = self.correlation.sum_std(np.where(pixels, self.area * self.std, 0.0))
         model = 0.0 if self.model is None else self.model.variance(weights, self.sum(pixels))
         return float(np.sqrt(noise**2 + model))

@@ -16,6 +16,7 @@ from mosart.geometry.ground import known_number, pixel_area, pixel_area_from_loo
 from mosart.stack import Stack
 
 from .correlation import FULLY_CORRELATED, Correlation
+from .drawn import DrawnErrors
 from .layer import Layer
 from .pieces import AreaMasks, Piece, area_boxes, cell_areas
 from .rowmodel import RowModel
@@ -154,7 +155,8 @@ class ElevationChange:
         -----
         The standard error of a mean accounts for the spatial correlation of the errors, see
         :mod:`mosart.change.correlation`, and, for the row-wise methods, for what they leave uncertain of
-        ground that changed, see :mod:`mosart.change.rowmodel`; that of a point is the pixel's alone.
+        ground that changed, see :mod:`mosart.change.rowmodel`; that of a point is the pixel's alone. A
+        method that draws its errors (several looks) has it from those, see :mod:`mosart.change.drawn`.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=True):
@@ -205,7 +207,8 @@ class ElevationChange:
         2009), see :mod:`mosart.change.correlation`, and, for the row-wise methods, for what they leave
         uncertain of ground that changed, see :mod:`mosart.change.rowmodel`. Gain and loss each take the
         noise of one sign; the net does not. The errors of an interval are measured on the difference of its
-        two dates, so what both owe to the reference is not in them.
+        two dates, so what both owe to the reference is not in them. A method that draws its errors (several
+        looks) has them from those, :mod:`mosart.change.drawn`, of an interval those of both dates.
         """
         rows: list[dict[str, object]] = []
         for piece in self._pieces(areas, equal_areas=False, intervals=intervals):
@@ -290,7 +293,11 @@ class ElevationChange:
             if intervals and before is not None:
                 layers["interval"] = layer.since_then(before, exclude)
             for kind, one in layers.items():
-                correlation = one.correlation(exclude) if extended else FULLY_CORRELATED
+                numbers = [index] if kind == "reference" else [index - 1, index]
+                drawn = [DrawnErrors.of(self.dataset, number) for number in numbers]
+                known = tuple(errors for errors in drawn if errors is not None)
+                measure = extended and not known
+                correlation = one.correlation(exclude) if measure else FULLY_CORRELATED
                 for name, (box, inside) in boxes.items():
                     std = one.std[box] if one.std.ndim else np.full(inside.shape, one.std)
                     piece = Piece(
@@ -304,6 +311,8 @@ class ElevationChange:
                         mask=one.mask[box].astype(np.uint8),
                         signed_area=sizes[name],
                         correlation=correlation,
+                        box=box,
+                        drawn=known,
                     )
                     if model is not None and inside.sum() > 1 and layer.since is not None:
                         piece = replace(piece, model=model.error(index, box, piece.seen, piece.area))

@@ -7,6 +7,10 @@ Stable ground shows how two images of the *same* ground differ. Where the ground
   ``d - X (X' W² X)⁻¹ X' W² d`` (the residual of weighted least squares; Hoaglin and Welsch 1978,
   doi:10.1080/00031305.1978.10479237, on the hat matrix). Of a change spread evenly over an area its mean
   over the area is kept, the *kept share*.
+- What the running sum owes to texture and speckle is an error in a regressor, which draws its coefficient
+  towards zero, and all changes with it, by the *reliability* of the regressor (Fuller 1987, Measurement Error
+  Models, doi:10.1002/9780470316665, section 1.1). Its estimate is the share of the relief of the fitted
+  ground, less a straight line, that the fit explains: the partial R² of the surface.
 - The surface of unchanged ground misses the DEM by the residual of the fit, since the ground is not equally
   bright (its size is that of the effective degrees of freedom). For the same ground seen twice it
   cancels; ground that changed has other slopes and another texture under each pixel: two residuals add.
@@ -40,7 +44,7 @@ class ModelError:
     Parameters
     ----------
     kept : float
-        Share of an evenly spread change that the fit keeps, 0 to 1.
+        Share of an evenly spread change that is found, 0 to 1: what the fit keeps times its reliability.
     std : float
         Residual of the fit, metres, rms.
     correlation : Correlation
@@ -124,12 +128,17 @@ class RowModel:
         if stable is not None and "date" not in stable.dims:  # given: known not to have changed
             pattern &= ~stable[rows].values.astype(bool)
         weights = self._weights(index, rows)
-        surface = self.data["elevation"][(index, *rows)].values.astype(np.float64)
         if not pattern.any():
             return ModelError(1.0, *self._errors[True])
-        kept = kept_share(surface, weights, pattern, ground)
+        names = ("elevation", "elevation_change_slant")
+        surface, change = (self.data[name][(index, *rows)].values.astype(np.float64) for name in names)
+        height = self.data["height"][rows].values.astype(np.float64)
         mostly = bool(np.mean(weights[pattern] > 0) >= 0.5)
-        return ModelError(float(np.clip(kept, 0.0, 1.0)), *self._errors[mostly])
+        kept = np.clip(kept_share(surface, weights, pattern, ground), 0.0, 1.0)
+        # Where the changed ground was fitted its change would count as noise: then that of the reference.
+        fitted, some = surface - change if mostly else surface, pattern.any(axis=1)
+        kept *= reliability(fitted[some], height[some], weights[some])
+        return ModelError(float(kept), *self._errors[mostly])
 
     def _residual(self, index: int, part: tuple[slice, slice]) -> tuple[Floats, Booleans]:
         """Surface of the reference minus the DEM, and which pixels were fitted."""
@@ -182,6 +191,34 @@ def kept_share(surface: Floats, weights: Floats, pattern: Booleans, areas: Float
         fitted += _share(square, change, rest) * rest
     total = (areas * change).sum()
     return float((areas * (change - fitted)).sum() / total) if total > 0 else 1.0
+
+
+def reliability(surface: Floats, height: Floats, weights: Floats) -> float:
+    """Share of the relief, less a straight line a row, that row-wise fits explain.
+
+    Parameters
+    ----------
+    surface, height : ndarray (azimuth, range)
+        What was fitted, and the DEM it was fitted to, metres; NaN where there is none.
+    weights : ndarray (azimuth, range)
+        Weights of the residuals.
+
+    Returns
+    -------
+    float
+        0 to 1: by this a change comes out too small where texture and speckle drive the running sum as
+        well (1: they do not). With few independent pixels a row it is somewhat too large.
+    """
+    square = np.where(np.isfinite(surface) & np.isfinite(height), weights, 0.0) ** 2
+    relief = np.where(square > 0, height, 0.0)
+    left = np.where(square > 0, surface - height, 0.0)
+    number = np.broadcast_to(np.arange(surface.shape[1], dtype=np.float64), surface.shape)
+    ones = np.ones_like(relief)
+    slope = number - _share(square, number, ones)
+    for column in (ones, slope):
+        relief = relief - _share(square, relief, column) * column
+    total = (square * relief**2).sum()
+    return float(np.clip(1.0 - (square * left**2).sum() / total, 0.0, 1.0)) if total > 0 else 0.0
 
 
 def _share(square: Floats, values: Floats, column: Floats) -> Floats:

@@ -190,10 +190,31 @@ def plan_together(
                 got="; ".join(_names(entry.images) for entry in entries),
                 hint="an epoch holds dates of all looks: add this stack's, or leave the stack out",
             )
-    return chosen, tuple(_joint(entry, looks, chosen) for entry in entries)
+    return chosen, tuple(joint_entry(entry, looks, chosen) for entry in entries)
 
 
-def _joint(entry: Entry, looks: Sequence[NamedStack], reference: Sequence[Date]) -> JointEntry:
+def joint_entry(entry: Entry, looks: Sequence[NamedStack], reference: Sequence[Date]) -> JointEntry:
+    """Share an entry's dates out to the looks.
+
+    Parameters
+    ----------
+    entry : Entry
+        Dates of all looks.
+    looks : sequence of NamedStack
+        The stacks.
+    reference : sequence of datetime.date
+        Reference dates of all looks.
+
+    Returns
+    -------
+    JointEntry
+        A look without an image of the entry has its reference dates alone.
+
+    Raises
+    ------
+    InputError
+        If the entry leaves a stack no reference date to compare its images with.
+    """
     parts = []
     for look in looks:
         own = set(look.stack.dates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -14,6 +15,9 @@ from pathlib import Path
 import psutil
 
 from mosart.errors import InputError, MosartError
+
+#: A disk is full when it has less room than this, bytes: libraries write in pieces of this size at most.
+LEAST_ROOM = 1 << 16
 
 
 @contextmanager
@@ -50,22 +54,32 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         _replace(temporary, final)
         _sync_folder(final.parent)
     except BaseException as error:
+        cause = _full_disk(error, final.parent) or _operating_system_error(error)
         _remove(temporary)
-        cause = _operating_system_error(error)
         if cause is None:
             raise
         raise InputError(
             f"{final} could not be written",
             got=os.strerror(cause.errno) if cause.errno else str(cause),
             hint="free space on the disk or name another place; what was there before is untouched",
-        ) from error
+        ) from cause
+
+
+def _full_disk(error: BaseException, folder: Path) -> OSError | None:
+    """Tell whether the disk has no room, of which GDAL's errors say nothing; before anything is removed."""
+    ours = isinstance(error, MosartError) or not isinstance(error, Exception)
+    if ours or getattr(error, "errno", None) or shutil.disk_usage(folder).free >= LEAST_ROOM:
+        return None
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _operating_system_error(error: BaseException) -> OSError | None:
     """Find the failed write behind an error: HDF5 reports a full disk as another error while it closes."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, MosartError):
+        # Stopped by the user, whatever was looked for in vain just then: also where a library has made
+        # another error of it.
+        if isinstance(seen, MosartError) or not isinstance(seen, Exception):
             return None
         if isinstance(seen, OSError):
             return seen

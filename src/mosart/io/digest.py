@@ -1,6 +1,6 @@
 """Short fingerprints of contents: equal contents have equal ones, wherever and whenever they were written.
 
-BLAKE2b (RFC 7693) of the standard library: about 1 GB a second and thread.
+BLAKE2b (RFC 7693) of the standard library: 0.4 to 1 GB a second and thread (measured).
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ import rioxarray  # noqa: F401 (adds the accessor that reads the grid mapping)
 import xarray as xr
 from rasterio.windows import Window
 
-from mosart.errors import InputError
+from mosart.errors import InputError, MosartError
 
 from .atomic import atomic_path
 from .stream import Progress, block_edges
@@ -151,6 +153,7 @@ def _write(layers: Sequence[_Layer], progress: Progress | None) -> None:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
         finals = [stack.enter_context(atomic_path(layer.path)) for layer in layers]
         drafts = [stack.enter_context(_draft(final.with_name(final.name + ".draft.tif"))) for final in finals]
+        stack.enter_context(_full_disk_said(drafts))
         with ExitStack() as opened:
             files = [
                 opened.enter_context(rasterio.open(draft, "w", **_profile(layer.array)))
@@ -171,6 +174,20 @@ def _write(layers: Sequence[_Layer], progress: Progress | None) -> None:
                 BIGTIFF="IF_SAFER",
             )
             draft.unlink()
+
+
+@contextmanager
+def _full_disk_said(drafts: Sequence[Path]) -> Iterator[None]:
+    """Say so where the disk has no room for one more of the files: GDAL's errors do not."""
+    try:
+        yield
+    except (MosartError, MemoryError):
+        raise
+    except Exception as error:
+        sizes = [draft.stat().st_size for draft in drafts if draft.exists()]
+        if sizes and shutil.disk_usage(drafts[0].parent).free < max(sizes):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def _fill(files: Sequence[Any], arrays: Sequence[xr.DataArray], progress: Progress | None) -> None:

@@ -14,6 +14,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from mosart.io.room import reserve
+
 #: Arrays larger than this are mapped to scratch files beside the output.
 _LARGE = 64_000_000
 
@@ -30,7 +32,7 @@ def scratch(beside: Path) -> Iterator[Callable[[tuple[int, ...], Any, str], NDAr
     Yields
     ------
     callable
-        ``allocate(shape, dtype, name)``.
+        ``allocate(shape, dtype, name)``; it raises OSError where the disk has no room.
     """
     _remove_stale(beside)
     folder = Path(
@@ -41,9 +43,10 @@ def scratch(beside: Path) -> Iterator[Callable[[tuple[int, ...], Any, str], NDAr
         def allocate(shape: tuple[int, ...], dtype: Any, name: str) -> NDArray[Any]:
             if int(np.prod(shape)) * np.dtype(dtype).itemsize <= _LARGE:
                 return np.empty(shape, dtype=dtype)
-            mapped: NDArray[Any] = np.lib.format.open_memmap(
-                folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
-            )
+            path = folder / f"{name}.npy"
+            mapped: NDArray[Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+            with path.open("rb+") as file:
+                reserve(file.fileno(), path.stat().st_size)
             return mapped
 
         yield allocate

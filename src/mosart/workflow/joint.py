@@ -8,8 +8,10 @@ from pathlib import Path
 
 from mosart.change import ElevationChange
 from mosart.geocoding import MapGrid
-from mosart.inversion import Entry, invert
+from mosart.inversion import Entry
+from mosart.inversion.gather import gather, joint_entry
 from mosart.inversion.samedem import common_grid
+from mosart.inversion.synthesis.several import invert_several
 from mosart.io.netcdf import write_dataset
 from mosart.report.looks import level_texts
 
@@ -53,15 +55,12 @@ def invert_entry(plan: Plan, entry: Entry, grid: MapGrid) -> ElevationChange:
     ElevationChange
         On the map; ``on_radar`` gives the grids of the looks.
     """
-    change = invert(
+    looks = gather(
         [look.stack for look in plan.looks],
-        "synthesis",
-        plan.reference,
-        [entry.images],
-        frame=[look.frame for look in plan.looks],
-        names=[look.name for look in plan.looks],
-        grid=grid,
+        [look.name for look in plan.looks],
+        [look.frame for look in plan.looks],
     )
+    change = invert_several(looks, plan.reference, [joint_entry(entry, looks, plan.reference)], grid)
     for text in level_texts(change.dataset):
         logger.info("level of the looks on %s", text)
     return change

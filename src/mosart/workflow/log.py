@@ -1,4 +1,4 @@
-"""What a run says: to the terminal's error stream, to its log file, and as progress bars."""
+"""What a run says: to the terminal's error stream, to its log, and as progress bars."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from dask.callbacks import Callback
 from rich.console import Console
@@ -19,20 +18,6 @@ from .memory import give_back
 Advance = Callable[[int, int], None]
 
 _LABELS = {logging.WARNING: "warning: ", logging.ERROR: "error: ", logging.CRITICAL: "error: "}
-
-
-class LogFile(logging.FileHandler):
-    """Messages in a file; what a full disk does not take is lost without a word: the run itself says it."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name there)
-        """Pass over failed writes; all else is a bug and told as such."""
-        if not isinstance(sys.exception(), OSError):
-            super().handleError(record)
-
-    def close(self) -> None:
-        """Close the file, whatever the disk still takes."""
-        with suppress(OSError):
-            super().close()
 
 
 class TerminalHandler(logging.Handler):
@@ -93,15 +78,15 @@ class Talk:
 
 
 @contextmanager
-def recorded(talk: Talk, path: Path | None = None) -> Iterator[None]:
-    """Send what the package logs to the terminal, and to a file where one is named.
+def recorded(talk: Talk, log: TextIO | None = None) -> Iterator[None]:
+    """Send what the package logs to the terminal, and to a text where one is given.
 
     Parameters
     ----------
     talk : Talk
         The terminal.
-    path : Path, optional
-        Log file; it receives debug messages too, each with its time in UTC.
+    log : text stream, optional
+        It receives debug messages too, each with its time in UTC.
 
     Notes
     -----
@@ -109,8 +94,8 @@ def recorded(talk: Talk, path: Path | None = None) -> Iterator[None]:
     """
     logger = logging.getLogger("mosart")
     handlers: list[logging.Handler] = [] if talk.console.quiet else [TerminalHandler(talk.console)]
-    if path is not None:
-        file = LogFile(path, encoding="utf-8")
+    if log is not None:
+        file = logging.StreamHandler(log)
         formatter = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
         formatter.converter = time.gmtime
         file.setFormatter(formatter)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import logging
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from mosart.change import ElevationChange
-from mosart.errors import InputError
+from mosart.errors import InputError, stop_behind
 from mosart.inversion import METHODS, Entry, Options
 from mosart.io.digest import digest_data, digest_file
 from mosart.io.netcdf import open_dataset, write_dataset
@@ -109,24 +109,29 @@ def run(config: Config, *, quiet: bool = False) -> Outcome:
     needs no ``__main__`` guard.
     """
     talk = Talk(quiet=quiet)
-    handle = tempfile.NamedTemporaryFile(prefix="mosart-", suffix=".log", delete=False)  # noqa: SIM115 (outlives)
-    handle.close()
-    log = Path(handle.name)
+    log = io.StringIO()  # not a file: nothing is left of a run that is killed or refused
     try:
         with recorded(talk, log):
             logger.debug("mosart %s", software_version())
             with working_threads(config.workers):
                 plan = _planned(config.anchored(Path.cwd()), talk)
-                outcome = execute(plan, talk, log)
-    except (InputError, KeyboardInterrupt, SystemExit):
-        log.unlink(missing_ok=True)
+                return execute(plan, talk, log)
+    except InputError:
         raise
-    except BaseException:
-        if not quiet:
-            talk.console.print(f"the log of the failed run is {log}", markup=False, highlight=False)
+    except BaseException as error:
+        if not quiet and stop_behind(error) is None:
+            _keep(log, talk)
         raise
-    log.unlink(missing_ok=True)
-    return outcome
+
+
+def _keep(log: io.StringIO, talk: Talk) -> None:
+    """Leave the log of a run that failed to whoever looks for the reason."""
+    with suppress(OSError):  # a disk that is full
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="mosart-failed-", suffix=".log", delete=False
+        ) as file:
+            file.write(log.getvalue())
+        talk.console.print(f"the log of the failed run is {file.name}", markup=False, highlight=False)
 
 
 def _planned(config: Config, talk: Talk) -> Plan:
@@ -137,7 +142,7 @@ def _planned(config: Config, talk: Talk) -> Plan:
     return prepare(config, talk, made=made, hashes=hashes)
 
 
-def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
+def execute(plan: Plan, talk: Talk, log: io.StringIO) -> Outcome:
     """Do what a plan says.
 
     Parameters
@@ -146,8 +151,8 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         As :func:`mosart.workflow.check.prepare` makes it.
     talk : Talk
         The terminal.
-    log : Path
-        The log file so far; it becomes a product.
+    log : text in memory
+        The log so far; it becomes a product.
 
     Returns
     -------
@@ -175,14 +180,14 @@ def execute(plan: Plan, talk: Talk, log: Path) -> Outcome:
         newest = newest_of(stage, plan)
         _write_config(plan, hashes, stage)
         logger.debug("error: %s", expected_error(plan.method, looks=len(plan.looks)))
-        shutil.copyfile(log, stage / "mosart.log")  # the page shows its warnings
+        _write_log(log, stage)  # the page shows its warnings
         work.report()
         if ledger.reused:
             logger.info(
                 "%d steps done, %d reused: nothing that they depend on changed", ledger.done, ledger.reused
             )
         logger.info("done: products are in %s", folder.path)
-        shutil.copyfile(log, stage / "mosart.log")
+        _write_log(log, stage)
         ledger.close()
     summary = "\n".join([*newest.lines, expected_error(plan.method, looks=len(plan.looks))])
     return Outcome(folder.path, folder.products(), summary, newest.unresolved)
@@ -340,6 +345,10 @@ def _provenance(plan: Plan, hashes: dict[Path, str]) -> dict[str, str]:
         "input_hashes": " ".join(f"{path.name}=sha256:{value}" for path, value in hashes.items()),
         "geometry": _geometry(plan),
     }
+
+
+def _write_log(log: io.StringIO, stage: Path) -> None:
+    (stage / "mosart.log").write_text(log.getvalue(), encoding="utf-8")
 
 
 def _geometry(plan: Plan) -> str:

@@ -17,8 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from mosart.io.atomic import atomic_path
 from mosart.io.digest import digest_data, digest_file
 
 logger = logging.getLogger(__name__)
@@ -275,7 +274,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a small JSON file, whole or not at all; leftovers of processes that were killed here go.
+    """Write a small JSON file, whole or not at all.
 
     Parameters
     ----------
@@ -284,13 +283,5 @@ def write_json(path: Path, content: object) -> None:
     content : object
         What JSON can hold.
     """
-    for leftover in path.parent.glob(f"{path.name}.*"):
-        process = leftover.suffix[1:]
-        if process.isdecimal() and not psutil.pid_exists(int(process)):
-            leftover.unlink(missing_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
+
+from mosart.io.room import reserve
 
 from .tiles import Box
 
@@ -23,28 +23,20 @@ BLOCK_BYTES = 16_000_000
 FLAG_WEIGHT = 0.25
 
 
-class _Folder:
-    """A temporary folder that goes with the last array in it."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="mosart-tiles-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
 class _File:
-    """An array in a file, of which no more than what is asked for is in memory."""
+    """An array in a file without a name, of which no more than what is asked for is in memory."""
 
-    def __init__(self, folder: _Folder, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.folder, self.path, self.shape, self.dtype = folder, folder.path / name, shape, dtype
-        self.ndim = len(shape)
-        with self.path.open("wb") as file:
-            file.truncate(int(np.prod(shape)) * dtype.itemsize)
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+        self.file = tempfile.TemporaryFile(prefix="mosart-")  # noqa: SIM115 (it lives as long as the array)
+        weakref.finalize(self, self.file.close)
+        reserve(self.file.fileno(), int(np.prod(shape)) * dtype.itemsize)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        return np.array(np.memmap(self.path, self.dtype, "r", shape=self.shape)[key])
+        return np.array(np.memmap(self.file, self.dtype, "r", shape=self.shape)[key])
 
     def __setitem__(self, key: Any, values: Any) -> None:
-        mapped = np.memmap(self.path, self.dtype, "r+", shape=self.shape)
+        mapped = np.memmap(self.file, self.dtype, "r+", shape=self.shape)
         mapped[key] = values
         mapped.flush()
 
@@ -68,8 +60,7 @@ class Canvas:
         if size <= KEPT_BYTES:
             self._arrays = {name: np.zeros(shape, kind) for name, kind in kinds.items()}
         else:
-            folder = _Folder()
-            self._arrays = {name: _File(folder, name, shape, kind) for name, kind in kinds.items()}
+            self._arrays = {name: _File(shape, kind) for name, kind in kinds.items()}
 
     def add(self, entry: int, box: Box, images: Mapping[str, NDArray[Any]]) -> None:
         """Add the answer of one of the tiles whose weights add up to one.

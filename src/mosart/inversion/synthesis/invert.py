@@ -11,7 +11,6 @@ import xarray as xr
 
 from mosart.change import ElevationChange
 from mosart.geometry.frame import LookFrame
-from mosart.geometry.section import SECTION_HEIGHT
 from mosart.inversion.entries import Date, Entry
 from mosart.inversion.method import Options
 from mosart.masks import MASK_ATTRS, withheld
@@ -110,12 +109,6 @@ def invert_synthesis(
         raise fault
     assert frame is not None  # for the type checker: a fault
     frame.check_range(stack.shape[2])
-    logger.info(
-        "the ground along the rows: %s",
-        "traced on the DEM raster, folds and shadow included"
-        if SECTION_HEIGHT in stack.dataset
-        else "the radar-coded DEM",
-    )
     needed = sorted({date for entry in entries for date in (*entry.images, *entry.reference)})
     image = solve_image(
         stack.select(needed), entries, frame, tile_rows=options.tile_rows, progress=options.progress

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
-from mosart.geometry.section import Section
 from mosart.inversion.entries import Date, Entry
 from mosart.masks import TRACED, VISIBILITY, Flag, withheld
 from mosart.stack import Stack
@@ -64,8 +63,6 @@ class Part:
         Rows and pixels of it.
     frame : LookFrame
         Geometry of the part's pixels.
-    section : Section or None
-        The ground along the rows, where the stack holds it.
     traced : bool
         Whether the flags hold layover and shadow of the DEM raster.
     """
@@ -76,7 +73,6 @@ class Part:
     place: tuple[slice, slice]
     whole: tuple[int, int]
     frame: LookFrame
-    section: Section | None = None
     traced: bool = False
 
     def within(self, place: tuple[slice, slice], whole: tuple[int, int]) -> Part:
@@ -161,8 +157,7 @@ def read_part(stack: Stack, rows: slice, pixels: slice, frame: LookFrame) -> Par
         (rows, pixels),
         stack.shape[1:],
         frame.crop(pixels),
-        Section.traced(data),
-        data.attrs.get(VISIBILITY) == TRACED,
+        traced=data.attrs.get(VISIBILITY) == TRACED,
     )
 
 
@@ -287,7 +282,6 @@ def part_reference(
         part.height,
         part.frame,
         water,
-        section=part.section,
         traced=part.traced,
         gained=None if known is None else _rows(known.reference[dates], part, dates),
         scattering=scattering,
