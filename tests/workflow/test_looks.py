@@ -15,12 +15,13 @@ import rasterio
 import xarray as xr
 from rio_cogeo.cogeo import cog_validate
 
+from mosart.change import ElevationChange
 from mosart.cli import main
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.workflow import run as run_module
 from mosart.workflow.layers import joined
 from mosart.workflow.looks import look_names
-from mosart.workflow.outputs import compare_results, export
+from mosart.workflow.outputs import compare_results, export, make_report
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +155,8 @@ def test_export_and_compare_work_on_the_folder(joint: Path, tmp_path: Path) -> N
         np.testing.assert_array_equal(one["elevation_change"].values, other["elevation_change"].values)
     assert {path.name for path in export(folder, "mintpy")} >= {"timeseries.h5", "timeseriesRadar_asc.h5"}
     assert "median +0.00 m" in compare_results(folder, joint)
+    (folder / "report.html").unlink()
+    assert make_report(folder).read_text(encoding="utf-8").count("on its radar grid</option>") == 2
 
 
 def test_the_same_command_does_nothing_and_one_epoch_more_is_all_that_is_solved(
@@ -190,6 +193,34 @@ def test_the_same_command_does_nothing_and_one_epoch_more_is_all_that_is_solved(
         assert data.sizes["date"] == 2
         assert data.attrs["look_direction"] == "right"
         assert float(data.attrs["heading"]) == pytest.approx(192.0, abs=0.5)
+
+
+def test_a_run_that_was_stopped_between_solving_and_writing_ends_as_an_undisturbed_one(
+    pair: Any,
+    joint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same_file: Callable[[Path, Path], None],
+) -> None:
+    opened = {name: open_dataset(joint / f"radar_{name}.nc") for name in ("asc", "dsc")}
+    solved = ElevationChange(
+        open_dataset(joint / "elevation_change.nc"), {name: ElevationChange(d) for name, d in opened.items()}
+    )
+    calls = []
+    monkeypatch.setattr(run_module, "invert_entry", lambda *_: calls.append(1) or solved)
+    bare = ["--without=figures,report,mintpy,geotiff", "--quiet"]
+    assert main(["run", *pair.options(tmp_path / "whole"), *bare]) == 0
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mosart.workflow.layers._assemble", stop)
+        assert main(["run", *pair.options(tmp_path / "out"), *bare]) == 130
+    assert main(["run", *pair.options(tmp_path / "out"), *bare]) == 0
+    assert len(calls) == 2
+    for name in ("elevation_change.nc", "radar_asc.nc", "radar_dsc.nc"):
+        same_file(tmp_path / "whole" / name, tmp_path / "out" / name)
 
 
 def test_layers_are_joined_along_the_date_wherever_it_stands(tmp_path: Path) -> None:
