@@ -18,6 +18,7 @@ from rio_cogeo.cogeo import cog_validate
 from mosart.change import ElevationChange
 from mosart.cli import main
 from mosart.io.netcdf import open_dataset, write_dataset
+from mosart.report.looks import level_texts
 from mosart.workflow import run as run_module
 from mosart.workflow.layers import joined
 from mosart.workflow.looks import look_names
@@ -298,6 +299,23 @@ def test_two_stacks_of_one_name_and_other_ground_are_refused(
     assert "does not overlap" in refused([*own, f"--stack={tmp_path / 'far.nc'}"])
     (tmp_path / "asc.nc").rename(tmp_path / "high.nc")
     assert "DEMs of asc and high differ" in refused([*own, f"--stack={tmp_path / 'high.nc'}"])
+
+
+def test_the_level_between_looks_is_told_in_decibels_where_there_are_two() -> None:
+    level = np.log(10) / 10 * np.array([[0.5, 0.0, 0.2], [-0.5, np.nan, -0.2]])
+    std = np.log(10) / 10 * np.array([[0.05, 0.05, np.nan], [0.05, np.nan, np.nan]])
+    data = xr.Dataset(
+        {"look_level": (("look", "date"), level), "look_level_std": (("look", "date"), std)},
+        coords={
+            "look": ["asc", "dsc"],
+            "date": np.array(["2020-01-01", "2020-01-02", "2020-01-03"], "datetime64[ns]"),
+        },
+    )
+    first, third = level_texts(data)
+    assert (
+        first == "2020-01-01: asc +0.50 dB ± 0.05 dB, dsc -0.50 dB ± 0.05 dB, against the mean of the looks"
+    )
+    assert third.count("(too little ground in common for an error)") == 2
 
 
 def test_names_become_parts_of_file_names() -> None:
