@@ -158,8 +158,8 @@ def solve_entry(
         dict(zip(taking, mapped)),
         {k: _gain(look, joint) for k, look in zip(taking, mapped)},
         growth_std(joint.change, [entry.looks[k] for k in taking]),
-        np.zeros(nodes.shape, bool),
-        np.zeros((0, *nodes.shape)),
+        joint.unresolved,
+        joint.draws,
     )
 
 
