@@ -8,11 +8,17 @@ from functools import cache
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from mosart.inversion.synthesis.joint import Joint, fractal_factor, solve_jointly
+from mosart.inversion.synthesis.bordered import Bordered
+from mosart.inversion.synthesis.fractal import Fractal
+from mosart.inversion.synthesis.joint import Joint, solve_jointly
+from mosart.inversion.synthesis.jointstep import Descent, Point, brightness_width
 from mosart.inversion.synthesis.kept import chance_kept
 from mosart.inversion.synthesis.mapped import MappedLook, calibrate, map_looks
 from mosart.inversion.synthesis.nodes import MapNodes
+from mosart.inversion.synthesis.prior import Matern, Prior
+from mosart.inversion.synthesis.problem import State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
 from mosart.inversion.synthesis.sharedground import LocalFrame
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
@@ -108,7 +114,7 @@ def test_new_rock_is_measured_from_two_looks_in_both_grids() -> None:
 def test_one_look_alone_does_not_measure_it() -> None:
     """What the second look is for: the same code with one of the two."""
     joint, nodes, frame, looks = _solved(HEIGHT)
-    alone = solve_jointly(looks[:1], nodes, pyramid=((2, 2, 4), (1, 1, 4)))
+    alone = solve_jointly(looks[:1], nodes, cycles=2)
     simulation = _pair(HEIGHT)[0]
     both, _, truth = _errors(joint, nodes, frame, simulation)
     single, _, _ = _errors(alone, nodes, frame, simulation)
@@ -146,18 +152,103 @@ def test_a_look_of_another_calibration_is_brought_to_the_level_of_the_other() ->
 
 def test_gaps_of_an_epoch_leave_finite_numbers_and_the_rest_alone() -> None:
     looks, nodes, _ = _mapped(_pair(HEIGHT), gap=True)
-    joint = solve_jointly(looks, nodes, pyramid=((4, 4, 2), (2, 2, 2), (1, 1, 2)))
+    joint = solve_jointly(looks, nodes, cycles=1)
     assert np.isfinite(joint.change).all()
     assert (joint.std > 0).all()
 
 
 def test_new_rock_is_as_rough_as_its_prior_says() -> None:
-    """Neighbours of a field with the power FRACTAL / k² differ by half of FRACTAL in variance."""
-    nodes = MapNodes((40, 40), (10.0, 10.0))
-    factor = fractal_factor(nodes, np.zeros(nodes.shape))
-    covariance = np.linalg.inv((factor.T @ factor).toarray())
+    """Neighbours of a field with the power P / k² differ by half of P in variance."""
+    light = Fractal((40, 40), (10.0, 10.0))
+    width = brightness_width(np.zeros(light.shape))
+    covariance = np.linalg.inv(light.precision.toarray()) * width.ravel()[:, None] * width.ravel()
     middle = 20 * 40 + 20
     variance = (
         covariance[middle, middle] + covariance[middle + 1, middle + 1] - 2 * covariance[middle, middle + 1]
     )
     assert variance == pytest.approx(0.125, rel=0.02)
+
+
+def test_the_cosine_transform_inverts_the_differences_of_the_brightness() -> None:
+    light = Fractal((9, 13), (10.0, 10.0))
+    white = np.random.default_rng(1).standard_normal((9 * 13, 2))
+    precision = light.precision.toarray()
+    twice = light.colour_columns(light.colour_columns(white))
+    assert precision @ twice == pytest.approx(white, abs=1e-9)
+    assert light.whiten_columns(light.whiten_columns(white)) == pytest.approx(precision @ white, abs=1e-9)
+    assert light.log_determinant == pytest.approx(np.linalg.slogdet(precision)[1])
+
+
+@pytest.mark.parametrize("kind", ["direct", "iterative"])
+def test_numbers_beside_the_fields_are_solved_with_them(kind: str) -> None:
+    """Against the dense normal equations: mean, spread and determinant."""
+    rng = np.random.default_rng(3)
+    nodes = (6, 7)
+    n = nodes[0] * nodes[1]
+    weighted, own = 0.3 * rng.standard_normal((150, 2 * n)), rng.standard_normal((150, 2))
+    priors = [
+        Prior(Matern(nodes, (10.0, 10.0), 60.0), np.full(nodes, 2.0)),
+        Prior(Fractal(nodes, (10.0, 10.0)), np.full(nodes, 0.5)),
+    ]
+    whole = np.hstack([weighted, own])
+    precision = whole.T @ whole
+    for k, prior in enumerate(priors):
+        precision[k * n : (k + 1) * n, k * n : (k + 1) * n] += (prior.factor.T @ prior.factor).toarray()
+    precision[2 * n :, 2 * n :] += 5.0 * np.eye(2)
+    solver = Bordered(sp.csr_array(weighted), own, priors, 5.0, kind)
+    right = rng.standard_normal(150)
+    fields, numbers = solver.solve(right)
+    truth = np.linalg.solve(precision, whole.T @ right)
+    assert np.concatenate([fields, numbers]) == pytest.approx(truth, abs=1e-4)
+    covariance = np.linalg.inv(precision)
+    assert solver.number_std() == pytest.approx(np.sqrt(np.diag(covariance)[2 * n :]), rel=1e-3)
+    draws, _ = solver.samples(1000, rng)
+    assert np.var(draws, axis=0) == pytest.approx(np.diag(covariance)[: 2 * n], rel=0.25)
+    if kind == "direct":
+        assert solver.log_determinant() == pytest.approx(np.linalg.slogdet(precision)[1])
+
+
+def test_conjugate_gradients_go_where_the_factorisation_goes() -> None:
+    _, fine, _, mapped = _solved(HEIGHT)
+    nodes, onto = fine.coarsened(2)
+    looks = [look.coarsened(onto) for look in mapped]
+    kept = np.full(nodes.shape, 0.3)
+    start = State(
+        np.zeros(nodes.shape),
+        np.zeros((1, *nodes.shape)),
+        np.full(nodes.shape, 10.0),
+        brightness_width(kept)[None],
+        (1.0, 1.0),
+        tuple(np.zeros(look.scene.blocks[0]) for look in looks),
+    )
+    found = []
+    for kind in ("direct", "iterative"):
+        field = Matern(nodes.shape, nodes.spacing, 300.0)
+        descent = Descent(looks, nodes, field, np.random.default_rng(0), kind)
+        at, problem = Point(start, np.zeros(2)), descent.problem(kept)
+        for _ in range(3):
+            at = descent.step(problem, at, kept, (1, 1), learn=True)
+        found.append(at)
+    change = [at.state.change for at in found]
+    assert np.sqrt(np.mean(change[0] ** 2)) > 1.0
+    assert np.sqrt(np.mean((change[1] - change[0]) ** 2)) < 0.05
+    assert found[1].ratio == pytest.approx(found[0].ratio, abs=1e-3)
+
+
+def test_ground_whose_image_no_change_explains_is_flagged() -> None:
+    """A patch of one look shows another image: speckle that is not the ground's."""
+    joint, nodes, frame, looks = _solved(HEIGHT)
+    simulation = _pair(HEIGHT)[0]
+    lost, _, _ = _errors(replace(joint, change=joint.unresolved.astype(float)), nodes, frame, simulation)
+    assert np.mean(lost) < 0.02
+    energy = looks[0].measured.energy.copy()
+    rows, blocks = slice(12, 22), slice(11, 20)
+    energy[rows, blocks] *= np.exp(0.8 * np.random.default_rng(1).standard_normal((10, 9)))
+    spoilt = replace(looks[0], measured=replace(looks[0].measured, energy=energy))
+    wrong = solve_jointly([spoilt, looks[1]], nodes, cycles=1)
+    data = simulation.stack.dataset
+    east, north = frame.metres(np.asarray(data["longitude"].values), np.asarray(data["latitude"].values))
+    lost = nodes.interpolation(north, east) @ wrong.unresolved.ravel().astype(float)
+    lost = lost.reshape(east.shape)[4 * 14 : 4 * 20, 8 * 13 : 8 * 18]
+    assert np.mean(lost) > 0.5
+    assert np.mean(wrong.unresolved) < 0.3

@@ -98,6 +98,14 @@ class MappedLook:
         scene = replace(self.scene, reflectivity=np.exp(log).astype(np.float32))
         return Look(scene, self.measured, self.to_knots)
 
+    def coarsened(self, onto: sp.csr_array) -> MappedLook:
+        """Tell the look on coarser nodes, from which `onto` interpolates to these: (nodes, coarse nodes)."""
+        return replace(
+            self,
+            to_knots=sp.csr_array(self.to_knots @ onto),
+            to_facets=sp.csr_array(self.to_facets @ onto),
+        )
+
     def node_means(self, facets: Float, use: Bool) -> tuple[Float, Float]:
         """Mean over each node's facets, and their number, (node,)."""
         number = np.asarray(self.to_facets.T @ use.ravel().astype(np.float64))

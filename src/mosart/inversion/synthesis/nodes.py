@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -143,3 +143,29 @@ class MapNodes:
         column = np.concatenate([j * nx + i, j * nx + i1, j1 * nx + i, j1 * nx + i1])
         row = np.tile(np.arange(a.size), 4)
         return sp.csr_array((weight, (row, column)), shape=(a.size, ny * nx))
+
+    def coarsened(self, by: int) -> tuple[MapNodes, sp.csr_array]:
+        """Keep every `by`-th node.
+
+        Parameters
+        ----------
+        by : int
+            Spacings that become one, in y and x.
+
+        Returns
+        -------
+        nodes : MapNodes
+            The coarse ones; the last may lie beyond these.
+        interpolation : scipy.sparse.csr_array
+            Bilinear, (nodes, coarse nodes).
+        """
+        shape = tuple(int(np.ceil((n - 1) / by)) + 1 for n in self.shape)
+        coarse = replace(
+            self, shape=(shape[0], shape[1]), spacing=(by * self.spacing[0], by * self.spacing[1])
+        )
+        y, x = np.meshgrid(
+            self.origin[0] + np.arange(self.shape[0]) * self.spacing[0],
+            self.origin[1] + np.arange(self.shape[1]) * self.spacing[1],
+            indexing="ij",
+        )
+        return coarse, replace(coarse, angle=0.0).interpolation(y, x)

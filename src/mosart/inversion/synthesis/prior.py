@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import scipy.fft
@@ -96,31 +97,71 @@ class Matern:
             scipy.fft.idctn(waves, norm="ortho", axes=(0, 1), overwrite_x=True).reshape(white.shape)
         )
 
+    def whiten_columns(self, fields: Float) -> Float:
+        """``K`` times every column; symmetric."""
+        return np.asarray(self.factor @ fields)
+
     @property
     def log_determinant(self) -> float:
         """Of the precision ``Kᵀ K``."""
         return float(2 * np.log(self.eigenvalues).sum())
 
 
+class Field(Protocol):
+    """A field of zero mean on the nodes, stationary but for its edges."""
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Metres in y and x."""
+        ...
+
+    @property
+    def factor(self) -> sp.csr_array:
+        """``F``: the precision is ``Fᵀ F``."""
+        ...
+
+    @property
+    def precision(self) -> sp.coo_array:
+        """Its inverse covariance."""
+        ...
+
+    def colour_columns(self, white: Float) -> Float:
+        """Symmetric root of the covariance times every column, (nodes, number)."""
+        ...
+
+    def whiten_columns(self, fields: Float) -> Float:
+        """Symmetric root of the precision times every column, (nodes, number)."""
+        ...
+
+    @property
+    def log_determinant(self) -> float:
+        """Of the precision."""
+        ...
+
+
 @dataclass(frozen=True)
 class Prior:
-    """A Matérn field times its envelope.
+    """A field times its envelope.
 
     Parameters
     ----------
-    field : Matern
+    field : Field
         The correlation.
     envelope : ndarray (y, x)
         Standard deviation at every node, in the field's unit.
     """
 
-    field: Matern
+    field: Field
     envelope: Float
 
     @property
     def factor(self) -> sp.csr_array:
         """``K A⁻¹``: the precision is its transpose times itself."""
         return sp.csr_array(self.field.factor @ sp.diags_array(1 / self.envelope.ravel()))
+
+    def perturbation(self, white: Float) -> Float:
+        """Draws whose covariance is the precision, from white noise (nodes, number)."""
+        return np.asarray(self.field.whiten_columns(white) / self.envelope.ravel()[:, None])
 
     @property
     def log_determinant(self) -> float:
@@ -142,7 +183,7 @@ PRIOR_SHARE = 0.02
 LARGEST_STEP = 4.0
 
 
-def _nodes(window: float, field: Matern) -> tuple[float, float]:
+def _nodes(window: float, field: Field) -> tuple[float, float]:
     """Nodes in y and x of a window that is as long in metres both ways."""
     dy, dx = field.spacing
     return window * dx / dy, window

@@ -217,7 +217,7 @@ class Direct:
         offset = 0
         for p in self._priors:
             n = p.envelope.size
-            right[offset : offset + n] += p.factor.T @ prior[offset : offset + n]
+            right[offset : offset + n] += p.perturbation(prior[offset : offset + n])
             offset += n
         return np.ascontiguousarray(self._solve(right).T), np.ascontiguousarray(prior.T)
 

@@ -155,7 +155,7 @@ def solve_entry(
         dict(zip(taking, mapped)),
         {k: _gain(look, joint) for k, look in zip(taking, mapped)},
         growth_std(joint.change, [entry.looks[k] for k in taking]),
-        np.zeros(nodes.shape, bool),
+        joint.unresolved,
     )
 
 
