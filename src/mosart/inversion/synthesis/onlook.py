@@ -49,6 +49,11 @@ TEXTS: dict[str, dict[str, object]] = ATTRS | {
         "units": "1",
         "comment": "on ground whose texture was kept: its change",
     },
+    "error_draws": {
+        "long_name": "errors of the elevation change drawn from what is known of them",
+        "units": "m",
+        "comment": "for the standard errors of sums over areas; on lines of cells about half a node apart",
+    },
     "texture_kept": {"long_name": "chance that the old texture was kept", "units": "1"},
     "growth_effect": {
         "long_name": "standard error that the days between the looks leave",

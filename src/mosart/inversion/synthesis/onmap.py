@@ -9,6 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from mosart.change.drawn import DIMS as DRAWN_DIMS
+from mosart.change.drawn import VARIABLE as DRAWN
 from mosart.geocoding import MapGrid, geocode, georeference
 from mosart.inversion.entries import Date
 from mosart.inversion.gather import NamedStack
@@ -16,7 +18,7 @@ from mosart.masks import Flag
 
 from .invert import WITHHELD
 from .onlook import TEXTS, Answered, Bits, LonLat, hidden, shared_dataset
-from .together import UNSEEN, new_reflectivity
+from .together import UNSEEN, Solved, new_reflectivity
 
 GRID = ("date", "y", "x")
 
@@ -89,6 +91,7 @@ def map_dataset(
     data["looks"] = (GRID, bits, _looks_attrs(looks))
     data["height"] = (GRID[1:], _height(looks, grid))
     data["new_reflectivity"] = (("look", *GRID), fresh)
+    data = _with_draws(data, done, grid, (lon, lat))
     for name, numbers in (("look_level", level), ("look_level_std", level_std), ("new_brightness", bright)):
         data[name] = (("look", "date"), numbers)
     for name in set(TEXTS) & {str(v) for v in data.data_vars}:
@@ -96,6 +99,35 @@ def map_dataset(
     data.attrs.update(_common_attrs(looks))
     data.attrs.update(attrs)
     return georeference(data, grid)
+
+
+def _with_draws(data: xr.Dataset, done: Sequence[Answered], grid: MapGrid, cells: LonLat) -> xr.Dataset:
+    """Add the drawn errors, on lines of cells as far apart as half a node: they are smooth."""
+    solved = [one.solved for one in done if one.solved is not None]
+    if not solved:
+        return data
+    rows, columns = _lines(solved[0], cells)
+    places = tuple(values[np.ix_(rows, columns)] for values in cells)
+    draws = np.zeros((len(solved[0].joint.draws), len(done), rows.size, columns.size), np.float32)
+    for e, one in enumerate(done):
+        if one.solved is not None:
+            draws[:, e] = one.solved.at(*places, *one.solved.joint.draws)
+    data = data.assign_coords(draw_y=grid.y[rows], draw_x=grid.x[columns])
+    data[DRAWN] = (DRAWN_DIMS, draws)
+    return data
+
+
+def _lines(solved: Solved, cells: LonLat) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Choose rows and columns of cells about half a node apart, the last ones among them."""
+    east, north = solved.frame.metres(*cells)
+    found = []
+    for axis, spacing in enumerate(solved.nodes.spacing):
+        ends = np.diff(np.take([east, north], (0, -1), axis=axis + 1), axis=axis + 1)
+        size = east.shape[axis]
+        cell = float(np.nanmedian(np.hypot(*ends))) / max(size - 1, 1)
+        step = max(1, int(0.5 * spacing / cell)) if cell > 0 else 1
+        found.append(np.unique(np.append(np.arange(0, size, step), size - 1)))
+    return found[0], found[1]
 
 
 def positions(grid: MapGrid) -> LonLat:
