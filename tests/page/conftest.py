@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,12 +156,20 @@ def two_looks(made: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_dataset(source / "elevation_change.nc") as mapped:
         seen = np.full((mapped.sizes["y"], mapped.sizes["x"]), 3, np.uint8)
         seen[:, : seen.shape[1] // 3], seen[: seen.shape[0] // 3] = 1, 2
-        seen = np.where(np.isfinite(mapped["elevation_change"].values[-1]), seen, 0).astype(np.uint8)
+        seen = np.where(np.isfinite(mapped["elevation_change"].values), seen, 0).astype(np.uint8)
         attrs = {
             "long_name": "looks that saw the ground",
             "flag_masks": np.array([1, 2], np.uint8),
             "flag_meanings": "ascending descending",
             "grid_mapping": "spatial_ref",
         }
-        write_dataset(mapped.assign(looks=(("y", "x"), seen, attrs)), folder / "elevation_change.nc")
+        level = np.array([[0.1], [-0.1]]) * np.ones(len(DATES))
+        joint = mapped.assign(
+            looks=(("date", "y", "x"), seen, attrs),
+            look_level=(("look", "date"), level),
+            look_level_std=(("look", "date"), np.full(level.shape, 0.02)),
+        ).assign_coords(look=["ascending", "descending"])
+        write_dataset(joint, folder / "elevation_change.nc")
+    for name in ("timeseries.csv", "volumes.csv"):
+        shutil.copy(source / name, folder / name)
     return folder

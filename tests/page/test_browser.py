@@ -286,7 +286,9 @@ def test_a_page_of_two_looks_switches_between_them(
     tab.page.wait_for_selector("#map[data-shown='looks 2021-03-23']")
     assert tab.page.inner_text("#looks-key").split(" ")[:2] == ["ascending", "alone"]
     with xr.open_dataset(two_looks / "elevation_change.nc") as data:
-        seen = data["looks"].values
+        seen = data["looks"].values[-1]
+        change = data["elevation_change"].values[-1, seen.shape[0] // 2, -20]
+        std = data["elevation_change_std"].values[-1]
         place = float(data["x"].values[-20]), float(data["y"].values[seen.shape[0] // 2])
         bits = seen[seen.shape[0] // 2, -20]
     assert bits == 3
@@ -298,6 +300,15 @@ def test_a_page_of_two_looks_switches_between_them(
     green = np.array([0, 158, 115]) / 255  # of both
     drawn = imread(tmp_path / "looks.png")[round(v), round(u), :3]
     np.testing.assert_allclose(drawn, green, atol=0.03)
+    tab.page.mouse.click(u, v)
+    tab.page.locator("#picked", has_text="2021-03-23").wait_for()
+    assert f"{change:+.2f} m ± {std:.2f} m" in tab.page.inner_text("#picked")
+    answer = tab.page.inner_text("#answer")
+    assert re.search(r"Of what was seen: [\d.]+ % by ascending and descending, [\d.]+ % by", answer)
+    levels = tab.page.locator("details", has_text="Level between the looks")
+    levels.locator("summary").click()
+    assert "2021-03-23: ascending +0.43 dB ± 0.087 dB, descending -0.43 dB" in levels.inner_text()
+    assert "the joint map" in tab.page.inner_text("#absent")
     with tab.page.expect_navigation():
         tab.page.select_option("#view", "2")
     tab.page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
@@ -307,6 +318,12 @@ def test_a_page_of_two_looks_switches_between_them(
         wanted = data["elevation_change"].values[:, 21, 56]
     shown = tab.page.evaluate("cellSeries(21, 56)")
     np.testing.assert_allclose([row["change"] for row in shown], wanted, atol=0.0051)
+    # There is no map here, so no volumes: the curves that are there fit a window of another size.
+    assert not tab.page.locator("section.volumes").is_visible()
+    assert not tab.page.locator("#absent").is_visible()
+    tab.page.set_viewport_size({"width": 900, "height": 800})
+    tab.page.wait_for_timeout(1000)
+    assert tab.page.evaluate("MAP.layout.width") < 900
 
 
 def test_activity_is_shaded_behind_the_curve(

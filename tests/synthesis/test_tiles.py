@@ -2,6 +2,12 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
 
 import dask
 import numpy as np
@@ -16,6 +22,7 @@ from mosart.inversion.synthesis.growth import Scale, boxes_beyond
 from mosart.inversion.synthesis.invert import invert_synthesis
 from mosart.inversion.synthesis.tiles import Box, Span, cut, grown_box, plan_tiles
 from mosart.inversion.synthesis.working import in_order
+from mosart.io.netcdf import write_stack
 from mosart.simulate import Radiometry, Sensor, Terrain, simulate
 from mosart.simulate.relief import fractal, texture
 
@@ -101,6 +108,64 @@ def test_an_error_in_a_part_ends_the_work():
 
     with pytest.raises(ValueError, match="0"):
         list(in_order(fail, range(100), 2))
+
+
+def test_threads_whose_answers_nobody_waits_for_are_gone_at_once():
+    ended = []
+
+    def work(k):
+        try:
+            for _ in range(3000 if k else 1):  # a minute, or no time
+                time.sleep(0.02)
+        finally:
+            ended.append(k)
+
+    before, begin = threading.active_count(), time.perf_counter()
+    with closing(in_order(work, range(100), 3)) as results:
+        assert next(results) is None
+    assert threading.active_count() == before
+    assert time.perf_counter() - begin < 10
+    assert 0 in ended
+    assert len(ended) <= 5  # nothing new was begun
+
+
+STOPPED = """
+import sys
+from mosart.cli import main
+from mosart.inversion.synthesis import canvas, tiles
+tiles.TILE, canvas.KEPT_BYTES = (48, 104), 0
+sys.exit(main(["run", "--stack", "stack.nc", "--out", "out", "--workers", "2",
+               "--reference", "20190101,20190112", "--epoch", "20190203"]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+def test_a_run_that_is_interrupted_between_tiles_ends_soon_and_leaves_nothing(tmp_path):
+    simulation = scene(9.0, 55.0, (96, 416))
+    write_stack(simulation.stack, tmp_path / "stack.nc")
+    scratch, told = tmp_path / "scratch", tmp_path / "told"
+    scratch.mkdir()
+    with (
+        told.open("w") as stream,
+        subprocess.Popen(
+            [sys.executable, "-c", STOPPED],
+            cwd=tmp_path,
+            env=os.environ | {"TMPDIR": str(scratch)},
+            stderr=stream,
+            stdout=subprocess.DEVNULL,
+        ) as process,
+    ):
+        while "tiles of" not in told.read_text() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(3.0)
+        process.send_signal(signal.SIGINT)
+        begin = time.perf_counter()
+        process.wait(60)
+    assert process.returncode == 130, told.read_text()
+    assert time.perf_counter() - begin < 30
+    assert "Traceback" not in told.read_text()
+    assert not list(scratch.iterdir())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scratch", "stack.nc", "told"]
 
 
 def test_a_change_across_tiles_that_was_searched_for_gets_a_box_of_its_own():

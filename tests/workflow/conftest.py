@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ import rasterio
 
 from mosart.io.flat import write_flat
 from mosart.io.netcdf import write_stack
-from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, collapse, simulate
-from mosart.simulate.relief import fractal, replaced, texture
+from mosart.simulate import Simulation, collapse, dome
 from mosart.workflow.folder import MANIFEST
 
 Scene = tuple[Path, Simulation]
@@ -62,28 +60,8 @@ class Pair:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """A dome of new rock, 15 m high, seen from both sides on days of their own; one flat HDF5, one netCDF."""
     folder = tmp_path_factory.mktemp("pair")
-    radar = Sensor("stripmap", 38.0, 1.8, 4.0, 1.0, -22.0, 0.031, 349.0, "1.8 m × 4 m")
-    terrain = Terrain.flat(800.0, 800.0, 2.0)
-    x, y = np.meshgrid(terrain.x, terrain.y)
-    shape = terrain.heights.shape
-    terrain = terrain.plus(fractal(shape, 2.0, 4.0, 3.6, longest=600.0, seed=5))
-    dome = 15.0 * np.exp(-((x / 90) ** 2 + (y / 75) ** 2))
-    old, new = (texture(shape, 2.0, seed=seed) for seed in (6, 7))
-    after = replaced(old, new, np.clip(dome - 0.5, 0, 1))
-    looks = {}
-    for number, (name, heading) in enumerate((("asc", 348.0), ("dsc", 192.0))):
-        dates = [dt.date(2020, 1, 1 + number) + dt.timedelta(6 * k) for k in range(4)]
-        looks[name] = simulate(
-            terrain,
-            dict.fromkeys(dates[:2]) | dict.fromkeys(dates[2:], dome),
-            radar,
-            heading=heading,
-            shape=(110, 200),
-            reflectivity=old,
-            new_reflectivity=dict.fromkeys(dates[2:], after),
-            radiometry=Radiometry(gain=0.3),
-            seed=20 + number,
-        )
+    simulated = dome(height=15.0, radii=(90.0, 75.0), side=800.0, shape=(110, 200), before=2, after=2)
+    looks = dict(zip(("asc", "dsc"), simulated, strict=True))
     write_flat(looks["asc"].stack, folder / "asc.h5")
     write_stack(looks["dsc"].stack, folder / "dsc.nc")
     lon, lat = (looks["asc"].stack.dataset[name].values for name in ("longitude", "latitude"))

@@ -6,7 +6,7 @@ The simulator shares no code with any inversion: one is the other's judge.
 from __future__ import annotations
 
 from .dem import DemError
-from .presets import collapse, island
+from .presets import collapse, dome, island
 from .radar import Swath
 from .radiometry import NOISELESS, Radiometry
 from .scene import Scene, Simulation, simulate
@@ -24,6 +24,7 @@ __all__ = [
     "Swath",
     "Terrain",
     "collapse",
+    "dome",
     "island",
     "simulate",
 ]

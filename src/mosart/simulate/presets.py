@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .dem import DemError
 from .radiometry import Radiometry
-from .relief import bump, cone, crater, fractal, plateau, texture
+from .relief import bump, cone, crater, fractal, plateau, replaced, texture
 from .scene import Simulation, simulate
-from .sensors import get_sensor
+from .sensors import Sensor, get_sensor
 from .terrain import Terrain
 
 Array = NDArray[np.float64]
@@ -75,6 +76,71 @@ def collapse(
         metadata=metadata,
         seed=seed,
     )
+
+
+def dome(
+    *,
+    height: float = 20.0,
+    radii: tuple[float, float] = (140.0, 115.0),
+    side: float = 1000.0,
+    shape: tuple[int, int] = (140, 250),
+    before: int = 4,
+    after: int = 4,
+    headings: Sequence[float] = (348.0, 192.0),
+    radiometry: Radiometry | None = None,
+    seed: int = 0,
+) -> tuple[Simulation, ...]:
+    """Simulate a dome of new rock that several looks see: its texture has nothing of the old.
+
+    Parameters
+    ----------
+    height : float
+        Of the dome, metres.
+    radii : tuple of float
+        East and north, at which it is 1/e as high, metres.
+    side : float
+        Of the terrain, metres.
+    shape : tuple of int
+        Azimuth rows and range pixels of each look.
+    before, after : int
+        Number of images of each look before and after it, six days apart; each look is a day after the one
+        before.
+    headings : sequence of float
+        Flight direction of each look, degrees clockwise from north, looking right: by default ascending and
+        descending.
+    radiometry, seed
+        As in :func:`mosart.simulate.simulate`.
+
+    Returns
+    -------
+    tuple of Simulation
+        One a look, from 2020-01-01.
+    """
+    radar = Sensor("stripmap", 38.0, 1.8, 4.0, 1.0, -22.0, 0.031, 349.0, "1.8 m × 4 m")
+    terrain = Terrain.flat(side, side, 2.0)
+    x, y = np.meshgrid(terrain.x, terrain.y)
+    cells = terrain.heights.shape
+    terrain = terrain.plus(fractal(cells, 2.0, 4.0, 3.6, longest=600.0, seed=seed + 5))
+    risen = height * np.exp(-((x / radii[0]) ** 2 + (y / radii[1]) ** 2))
+    old, new = (texture(cells, 2.0, seed=seed + k) for k in (6, 7))
+    fresh = replaced(old, new, np.clip(np.abs(risen) - 0.5, 0, 1))
+    looks = []
+    for number, heading in enumerate(headings):
+        dates = [dt.date(2020, 1, 1 + number) + dt.timedelta(6 * k) for k in range(before + after)]
+        looks.append(
+            simulate(
+                terrain,
+                {date: None if k < before else risen for k, date in enumerate(dates)},
+                radar,
+                heading=heading,
+                shape=shape,
+                reflectivity=old,
+                new_reflectivity=dict.fromkeys(dates[before:], fresh),
+                radiometry=radiometry or Radiometry(gain=0.3),
+                seed=seed + 20 + number,
+            )
+        )
+    return tuple(looks)
 
 
 def island(

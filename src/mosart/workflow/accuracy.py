@@ -23,10 +23,11 @@ OTHERS = {
     "regularised": "a regularised map has no stripes and less change than there is: wrong by about two "
     "thirds of the change on a simulated crater; the standard error describes still ground alone",
 }
-#: And of several looks, joined.
+#: And of several looks, joined (docs/two_looks.md).
 JOINT = (
-    "two looks from different sides measure new rock too, which one look withholds; how far joint maps were "
-    "from the truth on simulated ground, and what their error bars held, is in docs/synthesis.md"
+    "on simulated domes of new rock, 10 to 80 m high, that both looks see, joint maps were wrong by 4% to "
+    "17% of the change, and their 90% bars held 45% to 93% of the errors; a dome of 200 m was missed "
+    "(docs/two_looks.md); new rock that one look alone sees is withheld"
 )
 
 

@@ -26,7 +26,7 @@ WHOLE = 10
 #: pixels), and pixels of a tile with its halo.
 SOLVING, TILE_PIXELS = 1150, 600_000
 #: Bytes, and seconds of one core, a pixel of any of several looks that are solved together.
-JOINT, JOINT_SECONDS = 3500, 2e-4
+JOINT, JOINT_SECONDS = 3500, 1.5e-4
 #: The interpreter with what coregistration needs, bytes (measured).
 LIBRARIES_SLC = 600e6
 #: Bytes of a cell of the DEM: its height, its spline, whether it is a hole.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -128,17 +129,18 @@ def _solve_tiles(
     searched: list[list[Box]] = [[] for _ in entries]
     told: list[list[Told]] = [[] for _ in entries]
     total = np.zeros((2, *image.row_gain.shape))
-    for done, (box, answers) in enumerate(in_order(solve, _parts(stack, bands, frame), threads), start=1):
-        for k, answer in enumerate(answers):
-            image.canvas.add(k, box, answer.images)
-            share = np.where(np.isfinite(answer.row_gain), box.weight.sum(axis=1), 0.0)
-            total[0, k, box.rows.slice] += share * np.nan_to_num(answer.row_gain)
-            total[1, k, box.rows.slice] += share
-            if answer.searched:
-                searched[k].append(box)
-            if answer.told is not None:
-                told[k].append(answer.told)
-        progress(samples + done, samples + len(tiles))
+    with closing(in_order(solve, _parts(stack, bands, frame), threads)) as solved:
+        for done, (box, answers) in enumerate(solved, start=1):
+            for k, answer in enumerate(answers):
+                image.canvas.add(k, box, answer.images)
+                share = np.where(np.isfinite(answer.row_gain), box.weight.sum(axis=1), 0.0)
+                total[0, k, box.rows.slice] += share * np.nan_to_num(answer.row_gain)
+                total[1, k, box.rows.slice] += share
+                if answer.searched:
+                    searched[k].append(box)
+                if answer.told is not None:
+                    told[k].append(answer.told)
+            progress(samples + done, samples + len(tiles))
     image.row_gain[:] = np.where(total[1] > 0, total[0] / np.maximum(total[1], 1e-12), np.nan)
     image.told.update({k: pooled(parts) for k, parts in enumerate(told) if parts})
     for k, entry in enumerate(entries):

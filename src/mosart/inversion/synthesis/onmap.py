@@ -104,14 +104,14 @@ def map_dataset(
 def _with_draws(data: xr.Dataset, done: Sequence[Answered], grid: MapGrid, cells: LonLat) -> xr.Dataset:
     """Add the drawn errors, on lines of cells as far apart as half a node: they are smooth."""
     solved = [one.solved for one in done if one.solved is not None]
-    if not solved:
+    if not solved or not len(solved[0].draws):
         return data
     rows, columns = _lines(solved[0], cells)
     places = tuple(values[np.ix_(rows, columns)] for values in cells)
-    draws = np.zeros((len(solved[0].joint.draws), len(done), rows.size, columns.size), np.float32)
+    draws = np.zeros((len(solved[0].draws), len(done), rows.size, columns.size), np.float32)
     for e, one in enumerate(done):
         if one.solved is not None:
-            draws[:, e] = one.solved.at(*places, *one.solved.joint.draws)
+            draws[:, e] = one.solved.at(*places, *one.solved.draws)
     data = data.assign_coords(draw_y=grid.y[rows], draw_x=grid.x[columns])
     data[DRAWN] = (DRAWN_DIMS, draws)
     return data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,9 +158,10 @@ def learn_scattering(
     parts = [read_part(stack, *place, frame) for place in sample_places(stack.shape[1:])]
     parts = [part for part in parts if _seen(part)]
     found = []
-    for done, sample in enumerate(in_order(learn, parts, threads), start=1):
-        found.append([reference.scattering for reference in sample])
-        told(done)
+    with closing(in_order(learn, parts, threads)) as samples:
+        for done, sample in enumerate(samples, start=1):
+            found.append([reference.scattering for reference in sample])
+            told(done)
     pixel = frame.range_spacing / float(np.median(np.sin(frame.theta)))
     places = [part.place for part in parts]
     scattering = {}

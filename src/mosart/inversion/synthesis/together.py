@@ -57,6 +57,8 @@ class Solved:
         Standard error that the days between the looks leave, metres.
     lost : ndarray (y, x) bool
         Where the looks contradict each other.
+    draws : ndarray (number, y, x)
+        Errors drawn from what is known of them, metres, for sums over areas; none where none are drawn.
     """
 
     joint: Joint
@@ -66,6 +68,7 @@ class Solved:
     gain: Mapping[int, Float]
     growth: Float
     lost: Bool
+    draws: Float
 
     @property
     def std(self) -> Float:
@@ -156,6 +159,7 @@ def solve_entry(
         {k: _gain(look, joint) for k, look in zip(taking, mapped)},
         growth_std(joint.change, [entry.looks[k] for k in taking]),
         joint.unresolved,
+        joint.draws,
     )
 
 

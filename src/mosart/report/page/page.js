@@ -198,6 +198,7 @@ async function start() {
   $("tool").hidden = false;
   for (const option of [...$("layer").options]) if (!META.layers[option.value]) option.remove();
   for (const option of [...$("base").options]) if (option.value !== "none" && !META.layers[option.value]) option.remove();
+  if (CHOSEN > 0) $("absent").hidden = true;
   $("base").value = VIEW.base;
   $("date").max = META.dates.length - 1;
   $("one-date").hidden = META.dates.length < 2;
