@@ -107,21 +107,23 @@ def _with_draws(
 ) -> xr.Dataset:
     """Add the drawn errors, on lines of cells as far apart as half a node: they are smooth."""
     solved = [one.solved for one in done if one.solved is not None]
-    if not solved or not len(solved[0].draws):
+    if solved and not len(solved[0].draws):
         return data
     rows, columns = _lines(looks, cells)
-    places = tuple(values[np.ix_(rows, columns)] for values in cells)
-    draws = np.zeros((len(solved[0].draws), len(done), rows.size, columns.size), np.float32)
-    for e, one in enumerate(done):
-        if one.solved is not None:
-            draws[:, e] = one.solved.at(*places, *one.solved.draws)
     lines = {"draw_y": ("y", rows), "draw_x": ("x", columns)}
-    data = data.assign_coords(
+    data = data.assign_coords(  # also where all is zero: entries that are solved one by one are joined
         {
             name: (name, data[axis].values[cells_of], dict(data[axis].attrs) | {"long_name": "line of draws"})
             for name, (axis, cells_of) in lines.items()
         }
     )
+    if not solved:
+        return data
+    places = tuple(values[np.ix_(rows, columns)] for values in cells)
+    draws = np.zeros((len(solved[0].draws), len(done), rows.size, columns.size), np.float32)
+    for e, one in enumerate(done):
+        if one.solved is not None:
+            draws[:, e] = one.solved.at(*places, *one.solved.draws)
     data[DRAWN] = (DRAWN_DIMS, draws, TEXTS[DRAWN] | {"grid_mapping": "spatial_ref"})
     return data
 
