@@ -127,3 +127,9 @@ def assert_same_results(one: Path, other: Path) -> None:
 def same_results() -> Callable[[Path, Path], None]:
     """Whether two folders of products hold the same, whenever and in how many goes they were made."""
     return assert_same_results
+
+
+@pytest.fixture(scope="session")
+def same_file() -> Callable[[Path, Path], None]:
+    """Whether two HDF5 files hold the same numbers, text and attributes."""
+    return assert_same_file

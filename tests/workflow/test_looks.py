@@ -15,12 +15,14 @@ import rasterio
 import xarray as xr
 from rio_cogeo.cogeo import cog_validate
 
+from mosart.change import ElevationChange
 from mosart.cli import main
 from mosart.io.netcdf import open_dataset, write_dataset
+from mosart.report.looks import level_texts
 from mosart.workflow import run as run_module
 from mosart.workflow.layers import joined
 from mosart.workflow.looks import look_names
-from mosart.workflow.outputs import compare_results, export
+from mosart.workflow.outputs import compare_results, export, make_report
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +156,8 @@ def test_export_and_compare_work_on_the_folder(joint: Path, tmp_path: Path) -> N
         np.testing.assert_array_equal(one["elevation_change"].values, other["elevation_change"].values)
     assert {path.name for path in export(folder, "mintpy")} >= {"timeseries.h5", "timeseriesRadar_asc.h5"}
     assert "median +0.00 m" in compare_results(folder, joint)
+    (folder / "report.html").unlink()
+    assert make_report(folder).read_text(encoding="utf-8").count("on its radar grid</option>") == 2
 
 
 def test_the_same_command_does_nothing_and_one_epoch_more_is_all_that_is_solved(
@@ -190,6 +194,34 @@ def test_the_same_command_does_nothing_and_one_epoch_more_is_all_that_is_solved(
         assert data.sizes["date"] == 2
         assert data.attrs["look_direction"] == "right"
         assert float(data.attrs["heading"]) == pytest.approx(192.0, abs=0.5)
+
+
+def test_a_run_that_was_stopped_between_solving_and_writing_ends_as_an_undisturbed_one(
+    pair: Any,
+    joint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same_file: Callable[[Path, Path], None],
+) -> None:
+    opened = {name: open_dataset(joint / f"radar_{name}.nc") for name in ("asc", "dsc")}
+    solved = ElevationChange(
+        open_dataset(joint / "elevation_change.nc"), {name: ElevationChange(d) for name, d in opened.items()}
+    )
+    calls = []
+    monkeypatch.setattr(run_module, "invert_entry", lambda *_: calls.append(1) or solved)
+    bare = ["--without=figures,report,mintpy,geotiff", "--quiet"]
+    assert main(["run", *pair.options(tmp_path / "whole"), *bare]) == 0
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mosart.workflow.layers._assemble", stop)
+        assert main(["run", *pair.options(tmp_path / "out"), *bare]) == 130
+    assert main(["run", *pair.options(tmp_path / "out"), *bare]) == 0
+    assert len(calls) == 2
+    for name in ("elevation_change.nc", "radar_asc.nc", "radar_dsc.nc"):
+        same_file(tmp_path / "whole" / name, tmp_path / "out" / name)
 
 
 def test_layers_are_joined_along_the_date_wherever_it_stands(tmp_path: Path) -> None:
@@ -267,6 +299,23 @@ def test_two_stacks_of_one_name_and_other_ground_are_refused(
     assert "does not overlap" in refused([*own, f"--stack={tmp_path / 'far.nc'}"])
     (tmp_path / "asc.nc").rename(tmp_path / "high.nc")
     assert "DEMs of asc and high differ" in refused([*own, f"--stack={tmp_path / 'high.nc'}"])
+
+
+def test_the_level_between_looks_is_told_in_decibels_where_there_are_two() -> None:
+    level = np.log(10) / 10 * np.array([[0.5, 0.0, 0.2], [-0.5, np.nan, -0.2]])
+    std = np.log(10) / 10 * np.array([[0.05, 0.05, np.nan], [0.05, np.nan, np.nan]])
+    data = xr.Dataset(
+        {"look_level": (("look", "date"), level), "look_level_std": (("look", "date"), std)},
+        coords={
+            "look": ["asc", "dsc"],
+            "date": np.array(["2020-01-01", "2020-01-02", "2020-01-03"], "datetime64[ns]"),
+        },
+    )
+    first, third = level_texts(data)
+    assert (
+        first == "2020-01-01: asc +0.50 dB ± 0.05 dB, dsc -0.50 dB ± 0.05 dB, against the mean of the looks"
+    )
+    assert third.count("(too little ground in common for an error)") == 2
 
 
 def test_names_become_parts_of_file_names() -> None:

@@ -97,6 +97,30 @@ def test_one_date_more_redoes_what_hangs_on_it_alone(four: Path, tmp_path: Path,
     same_results(tmp_path / "out", tmp_path / "fresh")
 
 
+def test_a_stopped_run_is_taken_up_with_one_date_more(
+    four: Path, tmp_path: Path, same_results: Same, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had finished is in a file that the new date's run writes anew."""
+    names = part(four, tmp_path / "stack.h5", 3)
+    out = tmp_path / "out"
+    config = Config(method="rowwise-intensity", stack=(tmp_path / "stack.h5",), out=out, areas=AREA)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mosart.workflow.run.write_tables", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, quiet=True)
+    part(four, tmp_path / "stack.h5", 4)
+    run(config, quiet=True)
+    done, reused = steps(out)
+    assert {name for name in done if name.startswith("inversion")} == {"inversion 20190217"}
+    assert {f"inversion {name}" for name in names} <= reused
+    run(config.merged(Config(out=tmp_path / "fresh")), quiet=True)
+    same_results(out, tmp_path / "fresh")
+
+
 def test_a_changed_image_and_a_lost_or_altered_product_are_made_again(
     four: Path, tmp_path: Path, same_results: Same
 ) -> None:

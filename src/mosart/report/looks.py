@@ -226,7 +226,7 @@ def level_texts(data: xr.Dataset) -> list[str]:
                     f"± {std:.2g} dB" if np.isfinite(std) else "(too little ground in common for an error)"
                 )
                 parts.append(f"{name} {level:+.2f} dB {error}")
-        if parts:
+        if len(parts) > 1:
             told.append(f"{date:%Y-%m-%d}: {', '.join(parts)}, against the mean of the looks")
     return told
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mosart.change import ElevationChange
@@ -15,6 +15,7 @@ from mosart.inversion.synthesis.several import invert_several
 from mosart.io.netcdf import write_dataset
 from mosart.report.looks import level_texts
 
+from .layers import Layered
 from .log import Advance
 from .plan import Look, Plan
 
@@ -69,8 +70,8 @@ def invert_entry(plan: Plan, entry: Entry, grid: MapGrid) -> ElevationChange:
 def write_pieces(
     change: ElevationChange,
     looks: Sequence[Look],
+    files: Sequence[Layered],
     pieces: Sequence[Path],
-    attrs: Mapping[str, str],
     advance: Advance,
 ) -> None:
     """Write the map of an entry and its results on the looks' grids.
@@ -81,16 +82,14 @@ def write_pieces(
         From :func:`invert_entry`.
     looks : sequence of Look
         Of the run.
+    files : sequence of Layered
+        That the pieces are for: the map's, then one a look.
     pieces : sequence of Path
-        Files to write: the map's, then one a look.
-    attrs : mapping of str to str
-        Of all files.
+        Files to write, complete as `files` will be.
     advance : callable
         Told the files done and the files there are.
     """
-    write_dataset(change.dataset.assign_attrs(attrs), pieces[0])
-    for number, (look, piece) in enumerate(zip(looks, pieces[1:], strict=True), 1):
+    grids = [change, *(change.on_radar(look.name) for look in looks)]
+    for number, (one, file, piece) in enumerate(zip(grids, files, pieces, strict=True), 1):
+        write_dataset(file.finish(one.dataset), piece)
         advance(number, len(pieces))
-        own = change.on_radar(look.name).dataset
-        write_dataset(own.assign_attrs(dict(attrs) | look.attributes), piece)
-    advance(len(pieces), len(pieces))

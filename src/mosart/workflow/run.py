@@ -231,7 +231,7 @@ class _Work:
             with self.talk.progress(f"inverting {len(plan.looks)} looks"):
                 change = invert_entry(plan, entries[dates[0]], grid)
             with self.talk.progress("writing the result") as advance:
-                write_pieces(change, plan.looks, pieces, self.provenance, advance)
+                write_pieces(change, plan.looks, files, pieces, advance)
 
         files = [Layered("elevation_change.nc", self.needs.map(), self._map_layers(), self._told)]
         for name, look in plan.radar_files.items():

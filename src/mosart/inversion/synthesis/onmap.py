@@ -17,8 +17,10 @@ from mosart.inversion.gather import NamedStack
 from mosart.masks import Flag
 
 from .invert import WITHHELD
+from .mapped import BLOCK, NODE_SIDES
 from .onlook import TEXTS, Answered, Bits, LonLat, hidden, shared_dataset
-from .together import UNSEEN, Solved, new_reflectivity
+from .sharedground import LocalFrame
+from .together import UNSEEN, new_reflectivity
 
 GRID = ("date", "y", "x")
 
@@ -91,41 +93,56 @@ def map_dataset(
     data["looks"] = (GRID, bits, _looks_attrs(looks))
     data["height"] = (GRID[1:], _height(looks, grid))
     data["new_reflectivity"] = (("look", *GRID), fresh)
-    data = _with_draws(data, done, grid, (lon, lat))
     for name, numbers in (("look_level", level), ("look_level_std", level_std), ("new_brightness", bright)):
         data[name] = (("look", "date"), numbers)
     for name in set(TEXTS) & {str(v) for v in data.data_vars}:
         data[name].attrs.update(TEXTS[name])
     data.attrs.update(_common_attrs(looks))
     data.attrs.update(attrs)
-    return georeference(data, grid)
+    return _with_draws(georeference(data, grid), looks, done, (lon, lat))
 
 
-def _with_draws(data: xr.Dataset, done: Sequence[Answered], grid: MapGrid, cells: LonLat) -> xr.Dataset:
+def _with_draws(
+    data: xr.Dataset, looks: Sequence[NamedStack], done: Sequence[Answered], cells: LonLat
+) -> xr.Dataset:
     """Add the drawn errors, on lines of cells as far apart as half a node: they are smooth."""
     solved = [one.solved for one in done if one.solved is not None]
-    if not solved or not len(solved[0].draws):
+    if solved and not len(solved[0].draws):
         return data
-    rows, columns = _lines(solved[0], cells)
+    rows, columns = _lines(looks, cells)
+    lines = {"draw_y": ("y", rows), "draw_x": ("x", columns)}
+    data = data.assign_coords(  # also where all is zero: entries that are solved one by one are joined
+        {
+            name: (name, data[axis].values[cells_of], dict(data[axis].attrs) | {"long_name": "line of draws"})
+            for name, (axis, cells_of) in lines.items()
+        }
+    )
+    if not solved:
+        return data
     places = tuple(values[np.ix_(rows, columns)] for values in cells)
     draws = np.zeros((len(solved[0].draws), len(done), rows.size, columns.size), np.float32)
     for e, one in enumerate(done):
         if one.solved is not None:
             draws[:, e] = one.solved.at(*places, *one.solved.draws)
-    data = data.assign_coords(draw_y=grid.y[rows], draw_x=grid.x[columns])
-    data[DRAWN] = (DRAWN_DIMS, draws)
+    data[DRAWN] = (DRAWN_DIMS, draws, TEXTS[DRAWN] | {"grid_mapping": "spatial_ref"})
     return data
 
 
-def _lines(solved: Solved, cells: LonLat) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Choose rows and columns of cells about half a node apart, the last ones among them."""
-    east, north = solved.frame.metres(*cells)
+def _lines(looks: Sequence[NamedStack], cells: LonLat) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Choose rows and columns of cells about half a node apart, the last ones among them.
+
+    They depend on the looks and the map alone, so that entries that are solved one by one can be joined.
+    """
+    pixel = min(
+        np.sqrt(f.azimuth_spacing * f.range_spacing / float(np.median(np.sin(f.theta))))
+        for f in (look.frame for look in looks)
+    )
+    positions = LocalFrame.of(*cells).metres(*cells)
     found = []
-    for axis, spacing in enumerate(solved.nodes.spacing):
-        ends = np.diff(np.take([east, north], (0, -1), axis=axis + 1), axis=axis + 1)
-        size = east.shape[axis]
+    for axis, size in enumerate(cells[0].shape):
+        ends = np.diff(np.take(positions, (0, -1), axis=axis + 1), axis=axis + 1)
         cell = float(np.nanmedian(np.hypot(*ends))) / max(size - 1, 1)
-        step = max(1, int(0.5 * spacing / cell)) if cell > 0 else 1
+        step = max(1, int(0.5 * NODE_SIDES * np.sqrt(BLOCK[0] * BLOCK[1]) * pixel / cell)) if cell > 0 else 1
         found.append(np.unique(np.append(np.arange(0, size, step), size - 1)))
     return found[0], found[1]
 
