@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -143,3 +144,25 @@ def test_extremes_of_nothing_are_unknown() -> None:
 )
 def test_nice(value: float, expected: float) -> None:
     assert nice(value) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("block", [1, 3])
+def test_an_area_is_traced_around_its_pixels_on_a_radar_grid(made: Callable[..., object], block: int) -> None:
+    from matplotlib.path import Path as Outline
+
+    from mosart.report.page.grid import frame_of, outlines
+
+    products = made()
+    with xr.open_dataset(products.folder / "radar.nc") as data:
+        inside = np.asarray(products.areas.masks(data, ["dome"])["dome"], bool)
+        shape = -(-inside.shape[0] // block), -(-inside.shape[1] // block)
+        frame = frame_of(data, block, shape, None)
+        (drawn,) = outlines(products.areas, frame, data)
+    assert (drawn["name"], drawn["point"]) == ("dome", False)
+    (ring,) = drawn["rings"]
+    row, column = np.indices(shape)
+    x, y = frame.x[0] + frame.x[1] * column, frame.y[0] + frame.y[1] * row
+    held = Outline(np.transpose([ring["x"], ring["y"]])).contains_points(np.transpose([x.ravel(), y.ravel()]))
+    starts = [np.arange(0, size, block) for size in inside.shape]
+    wanted = np.logical_or.reduceat(np.logical_or.reduceat(inside, starts[0], axis=0), starts[1], axis=1)
+    np.testing.assert_array_equal(held.reshape(shape), wanted)

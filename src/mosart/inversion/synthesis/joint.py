@@ -28,11 +28,13 @@ Float = NDArray[np.float64]
 #: far apart: coarse blocks see where height has been lost, fine ones its shape.
 PYRAMID = ((4, 4, 3), (2, 2, 3), (1, 1, 3))
 CYCLES, COARSER = 3, 2
+#: Nodes from which coarser ones save time; on fewer nothing is gained and some detail lost.
+MANY_NODES = 1000
 #: Steps on all nodes.
-FINE_STEPS = 6
+FINE_STEPS = 8
 #: Correlation ranges of the change to choose from by evidence, nodes; the pyramid goes down with the longest,
 #: which carries height furthest. And the steps that each is given.
-RANGES, RANGE_STEPS = (50.0, 25.0, 12.0), 4
+RANGES, RANGE_STEPS = (50.0, 25.0, 12.0), 6
 #: First envelope about the start where the images differ, metres.
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
@@ -110,7 +112,7 @@ def solve_jointly(
         On the nodes. σ is that of the linearisation: where one look alone sees new rock, it is large.
     """
     rng = np.random.default_rng(seed)
-    coarse, onto = nodes.coarsened(COARSER)
+    coarse, onto = nodes.coarsened(COARSER if np.prod(nodes.shape) > MANY_NODES else 1)
     fewer = [look.coarsened(onto) for look in looks]
     mean = sp.csr_array(sp.diags_array(1 / np.asarray(onto.sum(axis=0))) @ onto.T)
 

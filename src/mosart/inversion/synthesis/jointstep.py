@@ -30,7 +30,7 @@ KEPT_SHARE = 0.1
 #: confounded with a tilt of the new surface where one of its edges is seen from one side only.
 SPREAD = 0.03
 #: Bounds of the envelope, metres; and how smooth it is, metres.
-LEAST, MOST, BLUR = 0.05, 300.0, 60.0
+LEAST, MOST, BLUR = 0.05, 300.0, 100.0
 #: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
 TRUST, TRUST_RANGE = 2.0, 60.0
 #: Longest step, in slant widths of a block, and of the log reflectivity; halvings of one that does not help.

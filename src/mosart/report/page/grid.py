@@ -16,6 +16,7 @@ from mosart.areas.grid import map_crs
 from mosart.change import ElevationChange
 from mosart.errors import InputError
 from mosart.geometry.ground import metres_per_degree
+from mosart.report.raster import block_bits
 from mosart.report.view import View, view_of
 
 Floats = NDArray[np.float64]
@@ -261,9 +262,31 @@ def outlines(areas: Areas | None, frame: Frame, data: xr.Dataset) -> list[dict[s
             rings.append({"x": [area.degrees_or_pixels[0]], "y": [area.degrees_or_pixels[1]]})
         elif frame.kind == "map":
             rings += _rings(area, data, frame)
+        elif "longitude" in data and areas is not None:
+            rings += _traced(areas, area.name, data, frame)
         if rings:
             found.append({"name": area.name, "point": len(rings[0]["x"]) == 1, "rings": rings})
     return found
+
+
+def _traced(areas: Areas, name: str, data: xr.Dataset, frame: Frame) -> list[dict[str, list[float]]]:
+    """Trace an area on the radar grid around the pixels that it holds."""
+    from skimage.measure import find_contours
+
+    inside = np.asarray(areas.masks(data, [name])[name], bool)
+    small = block_bits(inside, max(1, round(frame.x[1] / _axis(data, "range", 1)[1])))
+    if inside.sum() == 1:
+        lines = [np.argwhere(small).astype(np.float64)]
+    else:
+        found = find_contours(np.pad(small.astype(np.float64), 1), 0.5)  # type: ignore[no-untyped-call]
+        lines = [line - 1.0 for line in found]
+    return [
+        {
+            "x": (frame.x[0] + frame.x[1] * line[:, 1]).tolist(),
+            "y": (frame.y[0] + frame.y[1] * line[:, 0]).tolist(),
+        }
+        for line in lines
+    ]
 
 
 def _rings(area: Any, data: xr.Dataset, frame: Frame) -> list[dict[str, list[float]]]:
