@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from mosart.inversion.synthesis.costs import scoring
 from mosart.inversion.synthesis.ground import Ground
-from mosart.inversion.synthesis.hypotheses import compete
+from mosart.inversion.synthesis.hypotheses import compete, lost_lock
 from mosart.inversion.synthesis.matching import Matching
 from mosart.inversion.synthesis.search import find_start
 
@@ -65,3 +67,22 @@ def test_a_node_that_is_held_stays_where_nothing_matches():
     free = find_start(m, -40.0, 40.0, np.zeros(m.shape)).change
     held = find_start(m, -40.0, 40.0, np.full(m.shape, 4.0)).change
     assert np.abs(held).mean() < 0.25 * np.abs(free).mean()
+
+
+def test_ground_whose_texture_is_not_found_again_is_searched_however_good_the_residuals():
+    shape = (40, 60)
+    rng = np.random.default_rng(3)
+    look = SimpleNamespace(at_blocks=lambda values, _: values)
+    problem = SimpleNamespace(looks=[look], unit=1.0, field=SimpleNamespace(spacing=(6.0, 8.0)))
+    fit = SimpleNamespace(residual=rng.standard_normal(shape), rendered=None)
+    change = np.zeros(shape)
+    change[18:23, 10:16] = change[18:23, 44:50] = 5.0
+    solution = SimpleNamespace(looks=[fit], change=change)
+    moved, new = change > 0, np.zeros(shape, bool)
+    assert not lost_lock(problem, solution, moved, new).any()
+    new[20, 46] = True
+    asked = lost_lock(problem, solution, moved, new)
+    assert asked[18:23, 44:50].all()
+    assert not asked[:, :30].any()  # the other patch repeats its texture
+    fit.residual[18:23, 10:16] *= 2
+    assert lost_lock(problem, solution, moved, new)[18:23, 10:16].all()

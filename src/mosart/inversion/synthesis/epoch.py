@@ -182,13 +182,13 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         matching = make_matching(reference, epoch)
         rivals = Rivals(matching, scene, reference.kernel)
         at_zero = rivals.texture_at_zero(WINDOWS)
-        asked = lost_lock(base, solution, moved)
+        rock = rivals.rock(solution, at_zero)
+        asked = lost_lock(base, solution, moved, rivals.onto_nodes(rock.new))
         if asked.any():
-            near = rivals.texture_at_zero(WINDOWS[:1])
-            held = np.where(near.untold, 0.0, np.clip(near.evidence - HELD_FROM, 0.0, HELD_MOST))
+            held = _held(rivals.texture_at_zero(WINDOWS[:1]))
             start = search_patches(matching, asked, scene.nodes, held)
             solution, contradictions = better(base, solution, rivals, start)
-        rock = rivals.rock(solution, at_zero)
+            rock = rivals.rock(solution, at_zero)
         first = solution
         if rock.new.any() and rock.new.mean() < 1 - LEAST_OLD:
             scene = rivals.without(rock.new)
@@ -224,6 +224,11 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         unresolved |= contradictions
     texture = None if rock is None else rock.texture
     return Result(change, std, offset, unresolved, best, start, texture, chosen * spacing[1], scene, measured)
+
+
+def _held(at_zero: Texture) -> Float:
+    """Cost of leaving zero in the search, nats, where the texture says that the ground did not move."""
+    return np.where(at_zero.untold, 0.0, np.clip(at_zero.evidence - HELD_FROM, 0.0, HELD_MOST))
 
 
 def _shared_errors(problem: Problem, solution: Solution, reference: Reference) -> tuple[Float, Float]:

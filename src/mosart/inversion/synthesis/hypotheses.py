@@ -56,7 +56,7 @@ def moved_ground(solution: Solution, unit: float) -> Bool:
     return np.asarray(np.abs(solution.change) > np.maximum(MOVED * unit, 3 * solution.std))
 
 
-def lost_lock(problem: Problem, solution: Solution, moved: Bool) -> Bool:
+def lost_lock(problem: Problem, solution: Solution, moved: Bool, new: Bool) -> Bool:
     """Patches of moved ground in which the refinement from zero may have stopped in a false minimum.
 
     Parameters
@@ -67,6 +67,9 @@ def lost_lock(problem: Problem, solution: Solution, moved: Bool) -> Bool:
         From zero.
     moved : ndarray (block row, node) bool
         Ground that has changed.
+    new : ndarray (block row, node) bool
+        Ground whose texture is not found again under that solution: new rock, or lost. A field of
+        brightness can take up what a lost change leaves in the residuals, not the texture.
 
     Returns
     -------
@@ -83,10 +86,12 @@ def lost_lock(problem: Problem, solution: Solution, moved: Bool) -> Bool:
         largest = float(np.abs(solution.change[where & moved]).max())
         here = seen & (look.at_blocks((where & moved).astype(np.float64), fit.rendered) > 0.5)
         ratio = float(z2[here].mean()) / usual if here.sum() > FEWEST_BLOCKS else 0.0
-        asks = not ratio <= LOST_LOCK or largest > LOCK * problem.unit
+        strange = float(new[where & moved].mean())
+        asks = not ratio <= LOST_LOCK or largest > LOCK * problem.unit or strange > 0
         logger.info(
-            "a changed patch of %d nodes: residuals %.2f times those of still ground, change up to %.1f m%s",
-            int((where & moved).sum()), ratio, largest, ": searched" if asks else "",
+            "a changed patch of %d nodes: residuals %.2f times those of still ground, change up to %.1f m, "
+            "%.0f %% without the old texture%s",
+            int((where & moved).sum()), ratio, largest, 100 * strange, ": searched" if asks else "",
         )  # fmt: skip
         if asks:
             asked |= next(_patches(where & moved, problem, SEARCH_MARGIN * max(largest, LOCK * problem.unit)))
