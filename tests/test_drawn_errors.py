@@ -42,7 +42,10 @@ def _dataset() -> tuple[xr.Dataset, np.ndarray]:
             "elevation_change_std": (dims, np.full(shape, 0.5, np.float32)),
             "mask": (dims, np.zeros(shape, np.uint8)),
             "growth_effect": (dims, np.stack([np.zeros(SHAPE), np.full(SHAPE, 0.25)]).astype(np.float32)),
-            "error_draws": (("draw", "date", "draw_y", "draw_x"), draws.astype(np.float32)),
+            "error_draws": (
+                ("draw", "draw_y", "draw_x", "date"),
+                np.moveaxis(draws, 1, -1).astype(np.float32),
+            ),
         },
         coords={
             "date": np.array(["2020-01-01", "2020-02-01"], dtype="datetime64[ns]"),

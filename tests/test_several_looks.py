@@ -536,3 +536,17 @@ def test_an_entry_is_shared_out_to_the_looks_that_have_its_dates() -> None:
     assert one.looks[0] == Entry(epoch[-1], epoch, tuple(before(0)))
     assert one.looks[1] == Entry(epoch[-1], (), tuple(before(1)))
     assert not one.is_zero
+
+
+def test_drawn_errors_are_as_large_as_the_standard_error_says() -> None:
+    data = _new_rock().dataset
+    draws = data["error_draws"]
+    assert draws.dims == ("draw", "draw_y", "draw_x", "date")
+    assert (draws.values[..., 0] == 0).all()
+    cells = {"y": data["draw_y"], "x": data["draw_x"]}
+    std = data["elevation_change_std"].isel(date=-1).sel(cells, method="nearest").values
+    growth = data["growth_effect"].isel(date=-1).sel(cells, method="nearest").values
+    drawn = np.sqrt(np.mean(draws.values[..., -1] ** 2, axis=0))
+    seen = np.isfinite(std)
+    ratio = drawn[seen] / np.sqrt(std[seen] ** 2 - growth[seen] ** 2)
+    assert np.median(ratio) == pytest.approx(1.0, abs=0.15)

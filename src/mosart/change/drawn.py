@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 #: Variable of a change on a map that holds them, and its dimensions: the draws lie on lines of cells of
-#: their own, for they are smooth.
-VARIABLE, DIMS = "error_draws", ("draw", "date", "draw_y", "draw_x")
+#: their own, for they are smooth; the convention wants all but time and place left of the date.
+VARIABLE, DIMS = "error_draws", ("draw", "draw_y", "draw_x", "date")
 #: Part of the standard error that is one unknown number for the whole map.
 SHARED = "growth_effect"
 

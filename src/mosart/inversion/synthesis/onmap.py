@@ -107,22 +107,24 @@ def _with_draws(
 ) -> xr.Dataset:
     """Add the drawn errors, on lines of cells as far apart as half a node: they are smooth."""
     solved = [one.solved for one in done if one.solved is not None]
-    if not solved or not len(solved[0].draws):
+    if solved and not len(solved[0].draws):
         return data
     rows, columns = _lines(looks, cells)
+    lines = {}
+    for axis, some in (("y", rows), ("x", columns)):
+        # without axis and standard name, which the convention leaves to those of the map
+        attrs = {"long_name": f"{axis} of the draws", "units": data[axis].attrs["units"]}
+        lines[f"draw_{axis}"] = (f"draw_{axis}", data[axis].values[some], attrs)
+    # also where all is zero: entries that are solved one by one are joined
+    data = data.assign_coords(lines)
+    if not solved:
+        return data
     places = tuple(values[np.ix_(rows, columns)] for values in cells)
-    draws = np.zeros((len(solved[0].draws), len(done), rows.size, columns.size), np.float32)
+    draws = np.zeros((len(solved[0].draws), rows.size, columns.size, len(done)), np.float32)
     for e, one in enumerate(done):
         if one.solved is not None:
-            draws[:, e] = one.solved.at(*places, *one.solved.draws)
-    lines = {"draw_y": ("y", rows), "draw_x": ("x", columns)}
-    data = data.assign_coords(
-        {
-            name: (name, data[axis].values[cells_of], dict(data[axis].attrs) | {"long_name": "line of draws"})
-            for name, (axis, cells_of) in lines.items()
-        }
-    )
-    data[DRAWN] = (DRAWN_DIMS, draws, TEXTS[DRAWN] | {"grid_mapping": "spatial_ref"})
+            draws[..., e] = one.solved.at(*places, *one.solved.draws)
+    data[DRAWN] = (DRAWN_DIMS, draws, TEXTS[DRAWN])
     return data
 
 
