@@ -478,6 +478,67 @@ def test_what_one_look_hides_the_other_shows() -> None:
     assert np.isnan(change.on_radar("dsc").dataset["elevation_change"].values[0][gap]).all()
 
 
+def test_the_reference_itself_is_hidden_where_its_ground_is() -> None:
+    """Shadow at least: a coded DEM does not hold the folds of layover."""
+    terrain, old, _ = ground()
+    hill = terrain.plus(bump(*np.meshgrid(terrain.x, terrain.y), 75.0, 45.0))
+    both = [
+        simulate(
+            hill,
+            dict.fromkeys(dates(k)),
+            SENSOR,
+            heading=HEADINGS[k],
+            shape=SHAPE,
+            centre=PEAK,
+            reflectivity=old,
+            seed=30 + k,
+        )
+        for k in (0, 1)
+    ]
+    change = mosart.invert(
+        [one.stack for one in both], reference=before(0, 1), epochs=[before(0, 1)], names=NAMES[:2]
+    )
+    for name, one in zip(NAMES, both):
+        data = change.on_radar(name).dataset
+        flagged = data["mask"].values[0] & (Flag.LAYOVER | Flag.SHADOW) != 0
+        hidden = one.truth["hidden"].values[0]
+        amplitude = one.stack.dataset["amplitude"].values.mean(axis=0)
+        shadow = hidden & (amplitude < 0.2 * np.median(amplitude))
+        assert shadow.sum() > 100
+        assert flagged[shadow].mean() > 0.8
+        assert hidden[flagged].mean() > 0.9
+        assert (data["elevation_change"].values[0][~flagged] == 0).all()
+
+
+def _blank(stack: Stack, which: slice) -> Stack:
+    amplitude = stack.dataset["amplitude"].copy()
+    amplitude[which] = np.nan
+    return Stack(stack.dataset.assign(amplitude=amplitude))
+
+
+def test_images_that_show_nothing_give_no_data_and_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """The epoch in one look, the reference in the other: nothing is left to be compared."""
+    one, other = stacks(0, 1)
+    given = [_blank(one, slice(3, None)), _blank(other, slice(0, 3))]
+    with caplog.at_level(logging.WARNING):
+        change = mosart.invert(given, reference=before(0, 1), epochs=[after(0, 1)], names=NAMES[:2])
+    assert "no change is given" in caplog.text
+    for data in (change.dataset, change.on_radar("asc").dataset, change.on_radar("dsc").dataset):
+        assert (data["mask"].values & int(Flag.NODATA) != 0).all()
+        assert np.isnan(data["elevation_change"].values).all()
+    assert (change.dataset["looks"].values == 0).all()
+
+
+def test_a_look_whose_reference_shows_nothing_leaves_the_answer_to_the_other() -> None:
+    one, other = stacks(0, 1, new=False)
+    change = mosart.invert(
+        [one, _blank(other, slice(0, 3))], reference=before(0, 1), epochs=[after(0, 1)], names=NAMES[:2]
+    )
+    assert set(np.unique(change.dataset["looks"].values)) == {0, 1}
+    assert np.isfinite(change.on_radar("asc").dataset["elevation_change"].values).mean() > 0.5
+    assert (change.on_radar("dsc").dataset["mask"].values & int(Flag.NODATA) != 0).all()
+
+
 def test_levels_of_three_looks_of_which_one_shares_ground_with_one_only() -> None:
     rng = np.random.default_rng(1)
     ground = rng.normal(size=1000)
@@ -521,11 +582,12 @@ def test_looks_from_one_side_count_once() -> None:
 
 
 def test_water_of_one_look_is_water_and_layover_of_one_is_not() -> None:
-    one = np.array([[Flag.WATER, Flag.LAYOVER, Flag.LAYOVER, 0, Flag.CLIPPED]], np.uint8)
-    other = np.array([[0, 0, Flag.NODATA, Flag.SHADOW, 0]], np.uint8)
-    mask, seen = onmap.join_masks([one, other], [0, 1])
-    assert list(mask[0]) == [Flag.WATER, 0, Flag.LAYOVER | Flag.NODATA, 0, Flag.CLIPPED]
-    assert list(seen[0]) == [2, 2, 0, 1, 3]
+    one = np.array([[Flag.WATER, Flag.LAYOVER, Flag.LAYOVER, 0, Flag.CLIPPED, Flag.NODATA]], np.uint8)
+    other = np.array([[0, 0, Flag.NODATA, Flag.SHADOW, 0, Flag.NODATA]], np.uint8)
+    mask, seen, outside = onmap.join_masks([one, other], [0, 1])
+    assert list(mask[0]) == [Flag.WATER, 0, Flag.LAYOVER | Flag.NODATA, 0, Flag.CLIPPED, Flag.NODATA]
+    assert list(seen[0]) == [2, 2, 0, 1, 3, 0]
+    assert list(outside[0]) == [False] * 5 + [True]
 
 
 def test_an_entry_is_shared_out_to_the_looks_that_have_its_dates() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,8 +14,8 @@ import scipy.sparse as sp
 
 from mosart.inversion.synthesis.bordered import Bordered
 from mosart.inversion.synthesis.fractal import Fractal
-from mosart.inversion.synthesis.joint import Joint, solve_jointly
-from mosart.inversion.synthesis.jointstep import Descent, Point, brightness_width
+from mosart.inversion.synthesis.joint import Joint, _chosen, solve_jointly
+from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brightness_width
 from mosart.inversion.synthesis.kept import chance_kept
 from mosart.inversion.synthesis.mapped import MappedLook, calibrate, map_looks
 from mosart.inversion.synthesis.nodes import MapNodes
@@ -252,3 +254,28 @@ def test_ground_whose_image_no_change_explains_is_flagged() -> None:
     lost = lost.reshape(east.shape)[4 * 14 : 4 * 20, 8 * 13 : 8 * 18]
     assert np.mean(lost) > 0.5
     assert np.mean(wrong.unresolved) < 0.3
+
+
+def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_ground() -> None:
+    """The descent has ended: each look's brightness is the one that it ended with, as are noise and gain."""
+    nodes = MapNodes((6, 8), (10.0, 10.0))
+    rng = np.random.default_rng(3)
+    kept, own, zero = rng.uniform(size=nodes.shape), np.array([0.04, 0.01]), np.zeros(nodes.shape)
+    gain = (np.full(3, 0.1), np.full(4, -0.2))
+    state = State(zero, rng.standard_normal((1, *nodes.shape)), zero + 1, zero[None] + 1, (1.7, 0.8), gain)
+    told = Posterior(np.zeros((4, *nodes.shape)), np.full(2, 0.01), zero, 0.0)
+    ended = SimpleNamespace(
+        nodes=nodes,
+        rng=rng,
+        problem=lambda kept: None,
+        step=lambda problem, at, kept, by, learn: at,
+        posterior=lambda problem, at, kept: told,
+    )
+    joint = _chosen(cast(Descent, ended), Point(state, own), kept, zero, [])
+    assert sum(joint.ratio) == pytest.approx(0.0, abs=1e-12)
+    for mine, ratio in zip(own, joint.ratio):
+        np.testing.assert_allclose(
+            joint.brightness + ratio * (1 - kept), state.brightness[0] + mine * (1 - kept)
+        )
+    assert joint.noise == (1.7, 0.8)
+    assert joint.gain == gain

@@ -102,8 +102,8 @@ def _solve_whole(image: Image, stack: Stack, entries: tuple[Entry, ...], frame: 
     for k, answer in enumerate(solve_part(read_part(stack, *box.slices, frame), entries)):
         image.canvas.add(k, box, answer.images)
         image.row_gain[k] = answer.row_gain
-        if answer.reference is not None:
-            image.scattering[entries[k].reference] = answer.reference.scattering
+        if answer.scattering is not None:
+            image.scattering[entries[k].reference] = answer.scattering
         if answer.told is not None:
             image.told[k] = answer.told
 

@@ -63,6 +63,10 @@ class Joint:
         Where the looks contradict each other or the answer has lost its hold.
     draws : ndarray (number, y, x)
         Errors of the change drawn from what is known of them, metres: for sums over areas.
+    noise : tuple of float
+        Rescaling of each look's variance, learned.
+    gain : tuple of ndarray (block row,)
+        Log gain of each look, read under the answer on ground that kept still.
     ratio, ratio_std : tuple of float
         Log brightness of new rock in each look against the mean of all, and its standard deviation.
     steps : tuple of float
@@ -77,6 +81,8 @@ class Joint:
     kept: Float
     unresolved: NDArray[np.bool_]
     draws: Float
+    noise: tuple[float, ...]
+    gain: tuple[Float, ...]
     ratio: tuple[float, ...]
     ratio_std: tuple[float, ...]
     steps: tuple[float, ...]
@@ -186,17 +192,21 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
         descent.rng.standard_normal((len(posterior.draws), 1, 1)) * one for one in apart
     )
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
-    ratio = end.ratio - end.ratio.mean()
+    # what the ratios have in common is brightness
+    common = float(end.ratio.mean())
+    ratio = end.ratio - common
     unresolved = posterior.misfit > CONTRADICTED
     if np.abs(ratio).max() > RATIO_ALARM * SPREAD:
         unresolved |= kept < 0.5
     return Joint(
         change,
         np.sqrt(variance + sum(one**2 for one in apart)),
-        end.state.brightness[0],
+        end.state.brightness[0] + common * (1 - kept),
         kept,
         unresolved,
         draws,
+        tuple(end.state.noise),
+        tuple(end.state.gain),
         tuple(float(r) for r in ratio),
         tuple(float(s) for s in posterior.ratio_std),
         tuple(steps),

@@ -131,7 +131,7 @@ class Answered:
         return list(self.solved.mapped)
 
 
-def on_zero(part: Part, dates: Entry) -> Seen:
+def on_zero(part: Part, dates: Entry, reference: Reference | None) -> Seen:
     """Give an entry that is the reference itself.
 
     Parameters
@@ -140,11 +140,13 @@ def on_zero(part: Part, dates: Entry) -> Seen:
         Of the look.
     dates : Entry
         The look's dates of it.
+    reference : Reference, optional
+        What these dates say; none if they show nothing.
 
     Returns
     -------
     Seen
-        Zero everywhere.
+        Zero everywhere, with the layover and shadow of the DEM.
     """
     height = part.height
     kept, lost = np.ones(height.shape), np.zeros(height.shape, bool)
@@ -153,8 +155,31 @@ def on_zero(part: Part, dates: Entry) -> Seen:
     images |= dict.fromkeys(("estimate", "elevation_change_std", "elevation_change_slant"), zero)
     images["elevation"] = height.astype(np.float32)
     mask = part.date_flags((*dates.images, *dates.reference))
+    if reference is not None:
+        _hide(mask, _on_radar(np.zeros(reference.scene.knots), part, reference))
     mask[~np.isfinite(height)] |= np.uint8(Flag.NODATA)
     return Seen(images, mask, np.full(len(height), np.nan), kept, lost)
+
+
+def on_nothing(part: Part, dates: Entry) -> Seen:
+    """Give an entry of which no look shows anything, or a look whose reference shows nothing.
+
+    Parameters
+    ----------
+    part : Part
+        Of the look.
+    dates : Entry
+        The look's dates of the entry.
+
+    Returns
+    -------
+    Seen
+        No data everywhere.
+    """
+    shape = part.height.shape
+    images = dict.fromkeys(FIELDS, np.full(shape, np.nan, np.float32))
+    mask = part.any_flags((*dates.images, *dates.reference)) | np.uint8(Flag.NODATA)
+    return Seen(images, mask, np.full(shape[0], np.nan), np.ones(shape), np.zeros(shape, bool))
 
 
 def on_look(
@@ -188,8 +213,7 @@ def on_look(
     )
     radar = _surface(solved, lonlat, part, reference)
     mask = part.entry_flags(dates) if number in solved.mapped else part.date_flags(dates.reference)
-    mask[radar.layover] |= np.uint8(Flag.LAYOVER)
-    mask[radar.shadow] |= np.uint8(Flag.SHADOW)
+    _hide(mask, radar)
     mask[~np.isfinite(part.height) | ~np.isfinite(change)] |= np.uint8(Flag.NODATA)
     nothing = np.full(part.height.shape, np.nan)
     images = {
@@ -216,21 +240,34 @@ def _surface(solved: Solved, lonlat: LonLat, part: Part, reference: Reference) -
     east, north = track.of_knots(scene, later)
     matrix = solved.nodes.interpolation(north, east)
     change = (matrix @ solved.joint.change.ravel()).reshape(east.shape)
-    knots = _OnKnots(scene, change, np.zeros_like(change), np.zeros(change.shape, bool))
+    return _on_radar(change, part, reference)
+
+
+def _on_radar(change: Float, part: Part, reference: Reference) -> OnRadar:
+    """Bring a change of the knots to the pixels."""
+    knots = _OnKnots(reference.scene, change, np.zeros_like(change), np.zeros(change.shape, bool))
     return to_radar(knots, reference, part.height, part.frame.reference_height)
+
+
+def _hide(mask: Bits, radar: OnRadar) -> None:
+    """Set the bits of layover and shadow."""
+    mask[radar.layover] |= np.uint8(Flag.LAYOVER)
+    mask[radar.shadow] |= np.uint8(Flag.SHADOW)
 
 
 def _blocks(solved: Solved, number: int, shape: tuple[int, int]) -> dict[str, Float]:
     """Give what the look measured, what the answer has it measure, and the difference in its errors."""
     joint, gain = solved.joint, solved.gain[number]
     mapped: MappedLook = solved.mapped[number]
-    ratio = joint.ratio[list(solved.mapped).index(number)]
+    place = list(solved.mapped).index(number)
+    ratio, noise = joint.ratio[place], joint.noise[place]
     look = mapped.with_kept(joint.kept)
     scene, measured = look.scene, look.measured
     bright = look.on_knots(joint.brightness + ratio * (1 - joint.kept))
     out = scene.render(look.on_knots(joint.change), bright, derivatives=False)
     residual, _ = look.residual(out, gain, None)
-    standard = np.where(look.usable(out).ravel(), residual / np.sqrt(look.variance(out).ravel()), np.nan)
+    error = np.sqrt(noise * look.variance(out).ravel())
+    standard = np.where(look.usable(out).ravel(), residual / error, np.nan)
     area = scene.block[0] * scene.block[1] * scene.ground.range_spacing
     model = np.exp(gain)[:, None] * out.energy + measured.floor
     values = {

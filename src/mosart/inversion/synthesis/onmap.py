@@ -54,14 +54,15 @@ def map_dataset(
     """
     lon, lat = positions(grid)
     shape = (len(done), *grid.shape)
-    seen_from = [_maskmap_dataset(k, look, done, grid) for k, look in enumerate(looks)]
+    seen_from = [_masks_on_map(k, look, done, grid) for k, look in enumerate(looks)]
     names = ("estimate", "elevation_change_std", "brightness", "texture_kept", "growth_effect")
     images = {name: np.zeros(shape, np.float32) for name in names}
     fresh = np.full((len(looks), *shape), np.nan, np.float32)
     level, level_std, bright = (np.full((len(looks), len(done)), np.nan) for _ in range(3))
     mask, bits = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    outside = np.zeros(shape, bool)
     for e, one in enumerate(done):
-        mask[e], bits[e] = join_masks([seen_from[k][e] for k in one.taking], one.taking)
+        mask[e], bits[e], outside[e] = join_masks([seen_from[k][e] for k in one.taking], one.taking)
         images["texture_kept"][e] = 1.0
         if one.solved is None:
             images["brightness"][e] = np.nan
@@ -82,7 +83,6 @@ def map_dataset(
             fresh[k, e] = np.where(bits[e] >> k & 1, values[6 + n], np.nan)
             level[k, e], level_std[k, e] = levels[n] - levels.mean(), look.level_std
             bright[k, e] = joint.ratio[n]
-    outside = (mask & np.uint8(Flag.NODATA)) != 0
     data, attrs = shared_dataset(done, reference)
     data = data.assign_coords(look=("look", np.array([look.name for look in looks])))
     data["elevation_change"] = (GRID, hidden(images["estimate"], mask))
@@ -155,7 +155,7 @@ def positions(grid: MapGrid) -> LonLat:
     return np.where(known, lon, np.nan), np.where(known, lat, np.nan)
 
 
-def _maskmap_dataset(k: int, look: NamedStack, done: Sequence[Answered], grid: MapGrid) -> Bits:
+def _masks_on_map(k: int, look: NamedStack, done: Sequence[Answered], grid: MapGrid) -> Bits:
     """Bring to the map what a look itself says of the ground on every date, (date, y, x)."""
     source = look.stack.dataset
     plane = xr.Dataset({name: source[name] for name in ("longitude", "latitude")}, attrs=dict(source.attrs))
@@ -163,7 +163,7 @@ def _maskmap_dataset(k: int, look: NamedStack, done: Sequence[Answered], grid: M
     return np.asarray(geocode(plane, grid, variables=["mask"])["mask"].values)
 
 
-def join_masks(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bits]:
+def join_masks(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bits, NDArray[np.bool_]]:
     """Join the masks of looks: ground that one of them sees has its number.
 
     Parameters
@@ -179,13 +179,16 @@ def join_masks(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bit
         Where no look sees the ground, the reasons of all. Water that one look knows of is water.
     seen : ndarray of uint8 (y, x)
         A bit for each look that sees the ground.
+    outside : ndarray of bool (y, x)
+        Where no look has data: what is hidden from one of them has an estimate.
     """
     seen, reasons, said = (np.zeros(masks[0].shape, np.uint8) for _ in range(3))
     for k, mask in zip(numbers, masks):
         seen |= np.where((mask & UNSEEN) == 0, np.uint8(1 << k), np.uint8(0))
         reasons |= mask & UNSEEN
         said |= mask & np.uint8(Flag.WATER | Flag.CLIPPED)
-    return np.where(seen == 0, reasons, np.uint8(0)) | said, seen
+    outside = (np.bitwise_and.reduce(masks) & np.uint8(Flag.NODATA)) != 0
+    return np.where(seen == 0, reasons, np.uint8(0)) | said, seen, outside
 
 
 def _looks_attrs(looks: Sequence[NamedStack]) -> dict[str, object]:

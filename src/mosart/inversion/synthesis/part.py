@@ -190,8 +190,8 @@ class Answer:
         :data:`FIELDS` before anything is withheld, and the mask.
     row_gain : ndarray (azimuth,)
         Log gain that the refinement found.
-    reference : Reference or None
-        What the entry was compared with.
+    scattering : Scattering or None
+        Of the reference that the entry was compared with.
     searched : bool
         Whether the search for large changes ran.
     told : Told or None
@@ -200,7 +200,7 @@ class Answer:
 
     images: Mapping[str, NDArray[Any]]
     row_gain: Float
-    reference: Reference | None
+    scattering: Scattering | None
     searched: bool
     told: Told | None = None
 
@@ -226,9 +226,12 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
         for date in sorted({d for e in entries for d in (*e.images, *e.reference)}):
             if not part.shown((date,)):
                 logger.warning("%s: the image shows nothing and is left out", f"{date:%Y%m%d}")
+    # water of any of its dates is not ground; where all dates share it, so do they the reference
+    keys = [(entry.reference, np.packbits(_water(part.entry_flags(entry))).tobytes()) for entry in entries]
     learned: dict[tuple[tuple[Date, ...], bytes], Reference] = {}
     answers = []
-    for entry in entries:
+    for k, (entry, key) in enumerate(zip(entries, keys)):
+        learned = {held: one for held, one in learned.items() if held in keys[k:]}
         flags = part.entry_flags(entry)
         if not entry.reference:
             answers.append(_zero(part.height, flags))
@@ -236,11 +239,8 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
         if part.compared(entry) < FEWEST_COMPARED:
             answers.append(_nothing(part.height, flags))
             continue
-        # water of any of its dates is not ground; where all dates share it, so do they the reference
-        water = (flags & np.uint8(Flag.WATER)) != 0
-        key = entry.reference, np.packbits(water).tobytes()
         if key not in learned:
-            learned[key] = part_reference(part, entry.reference, known, water)
+            learned[key] = part_reference(part, entry.reference, known, _water(flags))
         this = learned[key]
         gained = None if known is None else known.epoch[entry.images, entry.reference]
         images = [part.intensity[date] for date in part.shown(entry.images)]
@@ -248,6 +248,10 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
         result = solve_epoch(this, epoch, seed=SEED)
         answers.append(_answer(result, this, epoch, part, flags))
     return answers
+
+
+def _water(flags: Bits) -> NDArray[np.bool_]:
+    return np.asarray((flags & np.uint8(Flag.WATER)) != 0)
 
 
 def part_reference(
@@ -349,7 +353,9 @@ def _answer(result: Result, reference: Reference, epoch: Epoch, part: Part, flag
     images = {name: np.asarray(image, dtype=np.float32) for name, image in images.items()}
     gain = np.repeat(fit.gain, scene.block[0])[:rows]
     told = _told(result, reference, epoch, images["range_offset_effect"], mask)
-    return Answer(images | {"mask": mask}, gain, reference, searched=result.start is not None, told=told)
+    return Answer(
+        images | {"mask": mask}, gain, reference.scattering, searched=result.start is not None, told=told
+    )
 
 
 def _told(result: Result, reference: Reference, epoch: Epoch, offset: NDArray[Any], mask: Bits) -> Told:

@@ -29,8 +29,8 @@ GAP, ISLAND, MARGIN = (3, 7), (2, 3), 1
 SMOOTH = 30.0
 
 
-def differs(look: MappedLook) -> tuple[Bool, Bool, Float]:
-    """Blocks whose image changed by more than its noise; those that tell; the log ratio of all."""
+def differs(look: MappedLook) -> tuple[Bool, Bool]:
+    """Blocks whose image changed by more than its noise, and those that tell."""
     scene, measured = look.scene, look.measured
     out = scene.render(np.zeros(scene.knots), derivatives=False)
     use = (measured.share > 0.5) & (out.doubtful < 0.3) & (out.folded < 0.3)
@@ -39,7 +39,7 @@ def differs(look: MappedLook) -> tuple[Bool, Bool, Float]:
     square = np.minimum(z * z / (1 / measured.looks + 1 / measured.reference_looks), 30.0)
     weight = gaussian_filter(use.astype(np.float64), 1.0)
     high = gaussian_filter(np.where(use, square, 0.0), 1.0) / np.maximum(weight, 0.1) > DIFFERENT
-    return high, use, z
+    return high, use
 
 
 def changed_ground(looks: Sequence[MappedLook], nodes: MapNodes) -> Float:
@@ -59,7 +59,7 @@ def changed_ground(looks: Sequence[MappedLook], nodes: MapNodes) -> Float:
     """
     shares = []
     for look in looks:
-        high, use, _ = differs(look)
+        high, use = differs(look)
         out = look.scene.render(np.zeros(look.scene.knots))
         assert out.by_brightness is not None
         below = look.to_knots.T @ (out.by_brightness.T @ use.ravel().astype(np.float64))
@@ -100,7 +100,7 @@ def integrated(looks: Sequence[MappedLook], nodes: MapNodes) -> Float:
 def _profiles(look: MappedLook) -> tuple[Float, Float]:
     """Change at the knots inside the changed runs, and where they are: (block row, knot)."""
     scene, measured = look.scene, look.measured
-    high, _, _ = differs(look)
+    high, _ = differs(look)
     high = binary_closing(binary_opening(high, np.ones(ISLAND, bool)), np.ones(GAP, bool))
     ground, rows = scene.ground, scene.block[0]
     slant, across = ground.slant_and_across()

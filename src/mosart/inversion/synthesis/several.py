@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.change import ElevationChange
-from mosart.errors import InputError
 from mosart.geocoding import MapGrid
 from mosart.inversion.entries import Date
 from mosart.inversion.gather import JointEntry, NamedStack
 
-from .onlook import Answered, Bits, LonLat, Seen, on_look, on_zero, radar_dataset, withhold
+from .onlook import Answered, Bits, LonLat, Seen, on_look, on_nothing, on_zero, radar_dataset, withhold
 from .onmap import map_dataset
 from .part import FEWEST_COMPARED, Part, part_reference, read_part
 from .reference import Reference
@@ -70,10 +69,20 @@ def invert_several(
                 logger.warning("%s: %s", looks[k].name, moved)
         return learned[k, dates]
 
+    def zero_reference(k: int) -> Reference | None:
+        own = tuple(date for date in reference if date in parts[k].intensity)
+        return reference_of(k, own) if parts[k].shown(own) else None
+
     done = []
     for number, plan in enumerate(entries):
         if plan.is_zero:
-            seen = tuple(on_zero(part, dates) for part, dates in zip(parts, plan.looks))
+            seen = tuple(
+                on_zero(part, dates, zero_reference(k))
+                for k, (part, dates) in enumerate(zip(parts, plan.looks))
+            )
+            done.append(Answered(plan, None, seen, tuple(one.mask for one in seen)))
+        elif not any(dates.images for dates in plan.looks):
+            seen = tuple(on_nothing(part, dates) for part, dates in zip(parts, plan.looks))
             done.append(Answered(plan, None, seen, tuple(one.mask for one in seen)))
         else:
             solved = solve_entry(plan, parts, lonlats, reference_of)
@@ -81,6 +90,8 @@ def invert_several(
                 on_look(
                     solved, k, dates, parts[k], lonlat=lonlats[k], reference=reference_of(k, dates.reference)
                 )
+                if parts[k].shown(dates.reference)
+                else on_nothing(parts[k], dates)
                 for k, dates in enumerate(plan.looks)
             )
             done.append(Answered(plan, solved, seen, _masks(solved, seen, lonlats, directions)))
@@ -102,25 +113,18 @@ def _shown(
     for plan in entries:
         kept = list(plan.looks)
         for k, dates in enumerate(plan.looks):
-            if not plan.is_zero and not parts[k].shown(dates.reference):
-                raise InputError(
-                    f"the reference images of the stack {looks[k].name} show nothing",
-                    expected="amplitudes on one reference date at least",
-                    got="NaN alone",
-                )
             if plan.is_zero or not dates.images or parts[k].compared(dates) >= FEWEST_COMPARED:
                 continue
             logger.warning(
-                "%s: the images of %s show nothing to compare and are left out",
+                "%s: the images of %s, or its reference, show nothing to compare and are left out",
                 f"{plan.entry.date:%Y%m%d}",
                 looks[k].name,
             )
             kept[k] = replace(dates, images=())
         if not any(dates.images for dates in kept):
-            raise InputError(
-                f"the epoch {plan.entry.date:%Y%m%d} shows nothing that can be compared with the reference",
-                expected="images that are not empty, of one stack at least",
-                got="none",
+            logger.warning(
+                "%s: too little ground is shown by both the images and the reference: no change is given",
+                f"{plan.entry.date:%Y%m%d}",
             )
         found.append(replace(plan, looks=tuple(kept)))
     return found

@@ -31,8 +31,6 @@ Bool = NDArray[np.bool_]
 UNSEEN = np.uint8(Flag.LAYOVER | Flag.SHADOW | Flag.WATER | Flag.NODATA)
 #: Pixels whose places are in memory as a matrix at a time.
 SAMPLED = 1_000_000
-#: Envelope up to which ground is still enough to read gains on, metres.
-STILL = 7.5
 #: Share of a node's usual light below which a look tells nothing of its reflectivity.
 FAINT = 0.3
 
@@ -156,7 +154,7 @@ def solve_entry(
         nodes,
         frame,
         dict(zip(taking, mapped)),
-        {k: _gain(look, joint) for k, look in zip(taking, mapped)},
+        dict(zip(taking, joint.gain)),
         growth_std(joint.change, [entry.looks[k] for k in taking]),
         joint.unresolved,
         joint.draws,
@@ -197,14 +195,6 @@ def growth_std(change: Float, dates: Sequence[Entry]) -> Float:
 
 def _day(dates: Sequence[Date]) -> float:
     return float(np.mean([date.toordinal() for date in dates]))
-
-
-def _gain(look: MappedLook, joint: Joint) -> Float:
-    """Log gain of the block rows under the answer, read on ground that kept still."""
-    whole = look.with_kept(joint.kept)
-    out = whole.scene.render(whole.on_knots(joint.change))
-    envelope = np.hypot(joint.change, joint.std)
-    return whole.gains(out, np.zeros_like(envelope), (envelope, 1 - joint.kept), STILL, 1.0)
 
 
 def new_reflectivity(look: MappedLook, change: Float, gain: Float) -> Float:
