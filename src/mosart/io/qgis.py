@@ -35,7 +35,7 @@ _TITLES = {
     "looks": "looks that saw the ground",
 }
 #: Colours of ground that one look alone saw, and of ground that several saw.
-_ALONE, _SEVERAL = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31"), "#009e73"
+_ALONE, _SEVERAL = ("#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#000000"), "#009e73"
 #: Colours of the mask's bits, the one that says most first.
 _REASONS = (
     (Flag.WATER, "#9ad0c2"),

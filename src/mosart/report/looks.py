@@ -30,7 +30,7 @@ from .raster import shrink, shrink_bits
 from .view import View, view_of
 
 #: Colours of ground that one look alone saw, in the order of the looks, and of ground that several saw.
-ALONE, SEVERAL = (COLOURS[0], COLOURS[1], COLOURS[3], COLOURS[4], COLOURS[5], COLOURS[7]), COLOURS[2]
+ALONE, SEVERAL = (*COLOURS[:2], *COLOURS[3:6], COLOURS[7], COLOURS[6]), COLOURS[2]
 #: Dates on one page.
 PAGE = 6
 #: Reflectivity is a natural logarithm: decibels of one.

@@ -54,7 +54,7 @@ def expected_error(method: str, *, looks: int = 1) -> str:
             f"on simulated ground that kept its texture, synthesis was wrong by {zone[0]:.0%} to "
             f"{zone[1]:.0%} of the change, by {still[0]:.1f} to {still[1]:.1f} m where nothing changed, "
             f"and its 90% bars held {bars[0]:.0%} to {bars[1]:.0%} of the errors (docs/synthesis.md); new "
-            "rock is withheld, changes only a few nodes wide can be missed, and where hardly any ground is "
+            "rock is withheld, changes only a few nodes wide are shrunk, and where hardly any ground is "
             "still the level is not known"
         )
     if method not in MEASURED:

@@ -164,7 +164,7 @@ def draw_figures(stored: ElevationChange, plan: Plan, stage: Path, talk: Talk) -
             series=tables.series,
             volumes=tables.volumes,
             activity=plan.config.periods(),
-            look=None if plan.joint else plan.look.bearing,
+            look=plan.look.bearing,
             progress=advance,
         )
 
@@ -248,7 +248,7 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
                 areas=plan.areas,
                 activity=plan.config.periods(),
                 accuracy=expected_error(plan.method, looks=len(plan.looks)),
-                look=None if plan.joint else plan.look.bearing,
+                look=plan.look.bearing,
             )
         except InputError as error:
             logger.warning("no report.html: %s%s", error.what, f" ({error.hint})" if error.hint else "")

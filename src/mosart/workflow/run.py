@@ -119,19 +119,20 @@ def run(config: Config, *, quiet: bool = False) -> Outcome:
     except InputError:
         raise
     except BaseException as error:
-        if not quiet and stop_behind(error) is None:
-            _keep(log, talk)
+        if stop_behind(error) is None:
+            _keep(log)
         raise
 
 
-def _keep(log: io.StringIO, talk: Talk) -> None:
+def _keep(log: io.StringIO) -> None:
     """Leave the log of a run that failed to whoever looks for the reason."""
     with suppress(OSError):  # a disk that is full
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", prefix="mosart-failed-", suffix=".log", delete=False
         ) as file:
             file.write(log.getvalue())
-        talk.console.print(f"the log of the failed run is {file.name}", markup=False, highlight=False)
+        # said however quiet the run is: nothing else tells of what went wrong
+        Talk().console.print(f"the log of the failed run is {file.name}", markup=False, highlight=False)
 
 
 def _planned(config: Config, talk: Talk) -> Plan:
