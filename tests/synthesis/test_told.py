@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import logging
+import weakref
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from mosart.inversion.entries import Entry
 from mosart.inversion.method import Options
 from mosart.inversion.synthesis.invert import invert_synthesis
 from mosart.inversion.synthesis.noise import effective_looks
-from mosart.inversion.synthesis.part import read_part, solve_part
+from mosart.inversion.synthesis.part import part_reference, read_part, solve_part
 from mosart.inversion.synthesis.reflectivity import choose_kernel
 from mosart.inversion.synthesis.told import DATED, LEAST_STABLE, STILL, Told, ground_told, pooled, stable_text
 from mosart.masks import Flag, withheld
@@ -239,7 +241,7 @@ def test_what_the_epoch_alone_does_not_show_has_no_number(dome):
     assert (withheld(result["mask"].values) == np.isnan(result["elevation_change"].values)).all()
 
 
-def test_water_of_any_date_of_an_entry_is_not_ground_and_does_not_concern_the_others(dome):
+def test_water_of_any_date_of_an_entry_is_not_ground_and_does_not_concern_the_others(dome, monkeypatch):
     simulation, _ = dome
     data = simulation.stack.dataset.copy(deep=True)
     mask = np.zeros(data["amplitude"].shape, np.uint8)
@@ -248,11 +250,19 @@ def test_water_of_any_date_of_an_entry_is_not_ground_and_does_not_concern_the_ot
     part = read_part(Stack(data), slice(0, 72), slice(0, 200), simulation.frame)
     dry = Entry(AFTER[0], AFTER[:1], BEFORE)
     entries = (dry, Entry(AFTER[1], AFTER[1:2], BEFORE), Entry(AFTER[2], AFTER[2:], BEFORE))
-    first, wet, last = solve_part(part, entries)
-    assert first.reference is last.reference  # learned once
-    assert wet.reference is not first.reference
-    doubt = [np.asarray(answer.reference.scene.doubt) for answer in (first, wet)]
-    assert doubt[1].sum() > doubt[0].sum() + 500
+    learned = []
+
+    def learn(*given):
+        found = part_reference(*given)
+        learned.append((np.asarray(found.scene.doubt), weakref.ref(found)))
+        return found
+
+    monkeypatch.setattr("mosart.inversion.synthesis.part.part_reference", learn)
+    first, wet, _ = solve_part(part, entries)
+    assert len(learned) == 2  # that of the dry entries once
+    gc.collect()
+    assert all(held() is None for _, held in learned)  # answers of many entries hold none
+    assert learned[1][0].sum() > learned[0][0].sum() + 500
     assert (wet.images["mask"][10:40, 40:80] & Flag.WATER).all()
     alone = solve_part(part, (dry,))[0]
     np.testing.assert_array_equal(first.images["estimate"], alone.images["estimate"])
