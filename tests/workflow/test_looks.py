@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -17,12 +18,21 @@ from rio_cogeo.cogeo import cog_validate
 
 from mosart.change import ElevationChange
 from mosart.cli import main
+from mosart.errors import InputError
+from mosart.io import open_stack
 from mosart.io.netcdf import open_dataset, write_dataset
+from mosart.masks import Flag
 from mosart.report.looks import level_texts
+from mosart.stack import Stack
 from mosart.workflow import run as run_module
+from mosart.workflow.check import prepare
+from mosart.workflow.config import Config
+from mosart.workflow.detectable import smallest_changes
 from mosart.workflow.layers import joined
-from mosart.workflow.looks import look_names
+from mosart.workflow.log import Talk
+from mosart.workflow.looks import look_names, shared_ground
 from mosart.workflow.outputs import compare_results, export, make_report
+from mosart.workflow.plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -350,3 +360,112 @@ def test_help_teaches_it(capsys: pytest.CaptureFixture[str]) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out))
     assert "--stack ascending.h5 --stack descending.h5" in text
     assert "--geometry-of.{NAME}.heading" in text
+
+
+@pytest.fixture
+def planned(pair: Any, tmp_path: Path) -> Callable[..., Plan]:
+    """Check a run of both looks with other settings."""
+
+    def plan(**settings: Any) -> Plan:
+        given = {
+            "stack": (pair.folder / "asc.h5", pair.folder / "dsc.nc"),
+            "out": tmp_path / "out",
+            "reference": ("20200101..20200108",),
+            "epoch": ("20200113,20200114",),
+        }
+        return prepare(Config.model_validate(given | settings), Talk(quiet=True))
+
+    return plan
+
+
+def _box(places: np.ndarray, data: xr.Dataset) -> str:
+    """The middle of some pixels, in degrees."""
+    lon, lat = (float(np.median(data[name].values[places])) for name in ("longitude", "latitude"))
+    return f"lonlat={lon - 1e-4},{lat - 1e-4},{lon + 1e-4},{lat + 1e-4}"
+
+
+def _half(stack: Any, path: Path) -> Path:
+    """Write the first rows of a stack."""
+    write_dataset(stack.dataset.isel(azimuth=slice(0, 70)).load(), path)
+    return path
+
+
+def test_check_says_where_a_look_has_no_image_of_the_epoch_or_does_not_see_the_area(
+    pair: Any, planned: Callable[..., Plan], tmp_path: Path
+) -> None:
+    plan = planned(epoch=("20200113", "20200119,20200120"))
+    assert [str(entry.date) for entry in plan.entries] == ["2020-01-13", "2020-01-20"]
+    text = smallest_changes(plan).splitlines()
+    assert "detectable asc alone: smallest change at" in text[0]
+    assert text[1] == "detectable dsc alone: not known: no image of the epoch 20200113"
+    # An area that the first look alone sees.
+    stacks = (pair.folder / "asc.h5", _half(pair.looks["dsc"].stack, tmp_path / "dsc.nc"))
+    one = pair.looks["asc"].stack.dataset
+    seen = np.zeros(one["latitude"].shape, bool)
+    half = open_stack(stacks[1]).dataset["latitude"].values
+    # Descending, the first rows are the northern ones.
+    seen[(one["latitude"].values < half.min() - 3e-4)] = True
+    plan = planned(stack=stacks, areas=(_box(seen, one),))
+    text = smallest_changes(plan).splitlines()
+    assert "outside" not in text[0]
+    assert text[1] == "detectable dsc alone: not known: the areas of interest lie outside this look"
+
+
+def test_water_that_one_look_alone_sees_is_no_fault_but_a_strip_is_one_by_the_looks_name(
+    pair: Any, planned: Callable[..., Plan], tmp_path: Path
+) -> None:
+    stacks = (pair.folder / "asc.h5", _half(pair.looks["dsc"].stack, tmp_path / "dsc.nc"))
+    one = pair.looks["asc"].stack.dataset
+    south = one["latitude"].values < open_stack(stacks[1]).dataset["latitude"].values.min() - 3e-4
+    box = _box(south, one)
+    west, lower, east, upper = (float(number) for number in box.removeprefix("lonlat=").split(","))
+    corners = [[west, lower], [east, lower], [east, upper], [west, upper], [west, lower]]
+
+    def sea(shift: float) -> Path:
+        path = tmp_path / "sea.geojson"
+        moved = [[x, y + shift] for x, y in corners]
+        geometry = {"type": "Polygon", "coordinates": [moved]}
+        path.write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": geometry}))
+        return path
+
+    plan = planned(stack=stacks, water={"polygons": sea(0.0)})
+    flagged = [bool((look.stack.dataset["mask"].values & Flag.WATER).any()) for look in plan.looks]
+    assert flagged == [True, False]
+    with pytest.raises(InputError, match="no pixel of any of the stacks"):
+        planned(stack=stacks, water={"polygons": sea(5.0)})
+    with pytest.raises(InputError, match=r"^dsc: "):
+        planned(stack=stacks, water={"sea_level": 0.0, "strip": box})
+
+
+def test_a_border_without_positions_is_told(pair: Any) -> None:
+    stacks = [simulation.stack for simulation in pair.looks.values()]
+    nothing = stacks[1].dataset.assign({n: stacks[1].dataset[n] * np.nan for n in ("longitude", "latitude")})
+    point = stacks[1].dataset.isel(azimuth=slice(0, 1), range=slice(0, 1))
+    line = stacks[1].dataset.isel(azimuth=slice(0, 1))
+    for data in (nothing, point, line):
+        first, second = shared_ground([stacks[0], Stack(data)])
+        assert re.fullmatch(
+            r"[\d.]+ km2 of ground, it is not known how much of it in common with the other look", first
+        )
+        assert second == "not known: the border has no positions"
+    assert set(shared_ground([Stack(nothing), Stack(nothing)])) == {"not known: the border has no positions"}
+
+
+def test_what_cannot_be_is_refused_before_any_image_is_read(
+    pair: Any, planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise AssertionError("all images are read")
+
+    monkeypatch.setattr("mosart.workflow.check.survey", read)
+    one = {"stack": (pair.folder / "asc.h5",), "reference": (), "epoch": ()}
+    with pytest.raises(InputError, match="too small for the method synthesis"):
+        planned(**one, method="synthesis", crop={"pixels": (0, 7, 0, 100)})
+    with pytest.raises(InputError, match="20200102"):
+        planned(**one | {"reference": ("20200102",)})
+    with pytest.raises(InputError, match="20200102"):
+        planned(**one | {"epoch": ("20200102",)})
+    with pytest.raises(InputError, match="reference"):
+        planned(reference=("20200101",))
+    with pytest.raises(AssertionError, match="all images"):
+        planned(**one, method="synthesis")

@@ -173,7 +173,8 @@ def flag_visibility(stack: Stack, frame: LookFrame, *, coded: bool = False) -> S
     -------
     Stack
         ``mask`` has ``LAYOVER`` and ``SHADOW`` added; computed tile by tile along azimuth when asked for.
-        A mask that says that they were traced on the DEM raster, which knows the folds, stays as it is unless `coded`.
+        A mask that says that they were traced on the DEM raster, which knows the folds, stays as it is
+        unless `coded`.
 
     Raises
     ------

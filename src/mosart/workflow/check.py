@@ -19,13 +19,14 @@ from mosart.geometry.resolve import GeometryUnknown
 from mosart.inversion import Entry, default_method, plan_entries
 from mosart.inversion.gather import NamedStack, gather, plan_together
 from mosart.inversion.samedem import check_ground
+from mosart.inversion.synthesis.needed import synthesis_fault
 from mosart.io import open_stack
 from mosart.io.checks import drop_empty
 from mosart.io.isce import input_files
 from mosart.io.survey import survey
 from mosart.stack import Stack
 
-from .config import Config
+from .config import Config, Water
 from .cores import available_cores
 from .folder import ProductFolder
 from .layers import batches
@@ -77,12 +78,26 @@ def prepare(
     if len(opened) > 1:
         check_ground(_gathered(opened))
         overlap = shared_ground([one.stack for one in opened])
+    elif config.method == "synthesis" and (
+        fault := synthesis_fault(opened[0].stack.shape[1:], opened[0].frame)
+    ):
+        raise fault
+    if not any(one.watered for one in opened):
+        raise InputError(
+            f"water.polygons: {config.water.polygons} holds no pixel of any of the stacks",
+            expected="polygons that overlap an image",
+            got="0 pixels",
+            hint="check their coordinates, or leave them out",
+        )
     areas = _areas([one.stack for one in opened], config)
     first = opened[0]
     stable = read_areas(config.stable).union(first.stack) if config.stable is not None else None
     weights = _weights(first.whole, first.stack, config)
+    # Dates are refused before all images are read, and settled again where empty ones were set aside.
+    reference, entries = _entries(opened, config)
     looks = tuple(_look(one, talk) for one in opened)
-    reference, entries = _entries(looks, config)
+    if any(look.stack.dates != one.stack.dates for look, one in zip(looks, opened, strict=True)):
+        reference, entries = _entries(looks, config)
     workers = config.workers or available_cores()
     settled = {
         "method": config.method or _method(looks),
@@ -119,6 +134,8 @@ class _Opened:
     stack: Stack
     frame: LookFrame | None
     fault: str
+    #: Whether it shows water of the config's polygons; one of several stacks may lie beside all of it.
+    watered: bool = True
 
 
 def _open(path: Path, name: str, config: Config) -> _Opened:
@@ -127,8 +144,13 @@ def _open(path: Path, name: str, config: Config) -> _Opened:
     frame, fault = _geometry(whole, name, config)
     coded = config.method not in {None, "synthesis"}
     flagged = flag_visibility(whole, frame, coded=coded) if frame is not None else whole
+    water = config.water
+    watered = len(config.stack) < 2 or _shows(whole, water.polygons)
+    if not watered:
+        water = water.model_copy(update={"polygons": None})
     try:
-        stack = crop(flagged, config)
+        part = crop(flagged, config)
+        stack = _with_water(flagged, part, config, water)
     except InputError as error:
         if len(config.stack) < 2:
             raise
@@ -138,7 +160,7 @@ def _open(path: Path, name: str, config: Config) -> _Opened:
     if frame is not None:
         first = int(stack.dataset["range"].values[0] - whole.dataset["range"].values[0])
         frame = frame.crop(slice(first, first + stack.shape[2]))
-    return _Opened(name, path, whole, _with_water(flagged, stack, config), frame, fault)
+    return _Opened(name, path, whole, stack, frame, fault, watered)
 
 
 def _look(opened: _Opened, talk: Talk) -> Look:
@@ -285,7 +307,9 @@ def _gathered(looks: Sequence[_Opened | Look]) -> tuple[NamedStack, ...]:
     return gather(stacks, called, frames)
 
 
-def _entries(looks: Sequence[Look], config: Config) -> tuple[tuple[dt.date, ...], tuple[Entry, ...]]:
+def _entries(
+    looks: Sequence[_Opened | Look], config: Config
+) -> tuple[tuple[dt.date, ...], tuple[Entry, ...]]:
     dates = sorted({date for look in looks for date in look.stack.dates})
     reference = select_dates(config.reference[0], dates, "reference") if config.reference else None
     epochs = [select_dates(text, dates, "epoch") for text in config.epoch] or None
@@ -359,8 +383,18 @@ def _part(whole: Stack, stack: Stack) -> tuple[slice, slice]:
     return slice(starts[0], starts[0] + rows), slice(starts[1], starts[1] + columns)
 
 
-def _with_water(whole: Stack, stack: Stack, config: Config) -> Stack:
-    water = config.water
+def _shows(stack: Stack, polygons: Path | None) -> bool:
+    """Whether an image has a pixel of some polygons, or there are none to have."""
+    if polygons is None:
+        return True
+    areas = read_areas(polygons)
+    try:
+        return bool(areas.union(stack).any())
+    except InputError:
+        return False
+
+
+def _with_water(whole: Stack, stack: Stack, config: Config, water: Water) -> Stack:
     if water.polygons is None and water.raster is None and water.sea_level is None and water.strip is None:
         return stack
     where = water.model_dump()

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from mosart.errors import InputError
 from mosart.geometry import LookFrame
 from mosart.inversion import Entry
 from mosart.inversion.synthesis.detect import Windows, predict_windows
@@ -64,12 +65,29 @@ def smallest_change(plan: Plan, look: Look) -> str:
         the image; or why it cannot be told.
     """
     entry = next((e for e in plan.entries if e.reference), None)
-    if entry is not None:
-        entry = Entry(entry.date, look.dates_of(entry.images), look.dates_of(entry.reference))
-    frame, stack = look.frame, look.stack
-    if entry is None or not entry.reference or frame is None or not np.isfinite(frame.azimuth_spacing):
-        return "not known: " + ("no epoch to compare" if entry is None else "the look is not known")
-    inside = plan.areas.union(stack) if plan.areas is not None else None
+    if entry is None:
+        return "not known: no epoch to compare"
+    own = Entry(entry.date, look.dates_of(entry.images), look.dates_of(entry.reference))
+    missing = _missing(own, look.frame)
+    if missing or look.frame is None:
+        return f"not known: {missing}"
+    try:
+        inside = plan.areas.union(look.stack) if plan.areas is not None else None
+    except InputError:
+        return "not known: the areas of interest lie outside this look"
+    return _told(look.stack, look.frame, own, inside)
+
+
+def _missing(entry: Entry, frame: LookFrame | None) -> str:
+    """Say what a look lacks of an epoch, if anything; of several looks, one alone needs to have it."""
+    if frame is None or not np.isfinite(frame.azimuth_spacing):
+        return "the look is not known"
+    if not entry.images:
+        return f"no image of the epoch {entry.date:%Y%m%d}"
+    return "" if entry.reference else f"no reference date outside the epoch {entry.date:%Y%m%d}"
+
+
+def _told(stack: Stack, frame: LookFrame, entry: Entry, inside: Bool | None) -> str:
     found = [w for place in _samples(stack, inside) if (w := _windows(stack, frame, entry, place))]
     if not found:
         return "not known: too little of the image is there"

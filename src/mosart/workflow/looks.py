@@ -10,6 +10,7 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from mosart.errors import InputError
 from mosart.stack import Stack
@@ -144,20 +145,36 @@ def shared_ground(stacks: Sequence[Stack]) -> tuple[str, ...]:
     """
     if not all(stack.has_lonlat for stack in stacks):
         return tuple("not known: not all stacks have longitude and latitude" for _ in stacks)
+    unknown = "not known: the border has no positions"
     rims = [_rim(stack) for stack in stacks]
+    if not any(rim.size for rim in rims):
+        return tuple(unknown for _ in stacks)
     longitude, latitude = np.concatenate(rims, axis=1)
     middle = np.exp(1j * np.radians(longitude)).mean()
     plane = pyproj.Proj(
         proj="laea", lon_0=float(np.degrees(np.angle(middle))), lat_0=float(latitude.mean()), ellps="WGS84"
     )
-    outlines = [shapely.Polygon(np.stack(plane(*rim), axis=-1)).buffer(0) for rim in rims]
+    outlines = [_outline(np.stack(plane(*rim), axis=-1)) for rim in rims]
+    who = "the other look" if len(stacks) == 2 else "other looks"
     told = []
     for index, outline in enumerate(outlines):
-        others = shapely.union_all([o for i, o in enumerate(outlines) if i != index])
-        common = outline.intersection(others).area / outline.area
-        who = "the other look" if len(stacks) == 2 else "other looks"
-        told.append(f"{outline.area / 1e6:.3g} km2 of ground, {common:.0%} of it in common with {who}")
+        others = [other for i, other in enumerate(outlines) if i != index]
+        if outline.area == 0:
+            told.append(unknown)
+            continue
+        ground = f"{outline.area / 1e6:.3g} km2 of ground"
+        if any(other.area == 0 for other in others):
+            told.append(f"{ground}, it is not known how much of it in common with {who}")
+            continue
+        common = outline.intersection(shapely.union_all(others)).area / outline.area
+        told.append(f"{ground}, {common:.0%} of it in common with {who}")
     return tuple(told)
+
+
+def _outline(places: NDArray[np.float64]) -> BaseGeometry:
+    """Give the ground inside a rim, empty where there are too few places for any."""
+    empty: BaseGeometry = shapely.Polygon()
+    return shapely.Polygon(places).buffer(0) if len(places) > 3 else empty
 
 
 def _rim(stack: Stack) -> NDArray[np.float64]:
