@@ -217,6 +217,7 @@ def test_what_cannot_be_used_is_refused_before_work(
     refused("areas: ", "--areas", "none.geojson")
     if command != "coregister":
         refused("20200723", "--reference", "20200723")
+        refused("no stack is called ascending", "--geometry-of.ascending.heading", "3")
     # A file of the user's own is not overwritten by the stack of a run.
     (folder / "out").mkdir()
     (folder / "out" / "stack.nc").write_text("mine")

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,15 @@ from mosart.errors import InputError
 from mosart.io import open_stack
 from mosart.io.netcdf import open_dataset, write_dataset
 from mosart.masks import Flag
-from mosart.report.looks import level_texts
+from mosart.report.figures import amplitude_pages
+from mosart.report.looks import level_texts, radar_files
+from mosart.report.view import view_of
 from mosart.stack import Stack
 from mosart.workflow import run as run_module
 from mosart.workflow.check import prepare
 from mosart.workflow.config import Config
 from mosart.workflow.detectable import smallest_changes
+from mosart.workflow.folder import _FOREIGN
 from mosart.workflow.layers import joined
 from mosart.workflow.log import Talk
 from mosart.workflow.looks import look_names, shared_ground
@@ -167,6 +171,10 @@ def test_export_and_compare_work_on_the_folder(joint: Path, tmp_path: Path) -> N
     assert {path.name for path in export(folder, "mintpy")} >= {"timeseries.h5", "timeseriesRadar_asc.h5"}
     assert "median +0.00 m" in compare_results(folder, joint)
     (folder / "report.html").unlink()
+    # A file of another origin is none of the run's looks.
+    shutil.copy(folder / "radar_dsc.nc", folder / "radar_old.nc")
+    assert "radar_old.zarr" not in {path.name for path in export(folder, "zarr")}
+    assert list(radar_files(folder)) == ["asc", "dsc"]
     assert make_report(folder).read_text(encoding="utf-8").count("on its radar grid</option>") == 2
 
 
@@ -330,6 +338,40 @@ def test_the_level_between_looks_is_told_in_decibels_where_there_are_two() -> No
 
 def test_names_become_parts_of_file_names() -> None:
     assert look_names([Path("a/tsx asc (2).h5"), Path("b/tsx.dsc.nc")]) == ("tsx_asc__2_", "tsx.dsc")
+    with pytest.raises(InputError, match="two stacks are called a_b") as caught:
+        look_names([Path("a b.h5"), Path("a_b.h5")])
+    assert "counted as _" in str(caught.value.expected)
+
+
+def test_info_tells_of_two_files_of_one_name(
+    pair: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "asc.h5"
+    shutil.copy(pair.folder / "asc.h5", again)
+    assert main(["info", str(pair.folder / "asc.h5"), str(again)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(
+        rf"^{re.escape(str(again))} +[\d.]+ km2 of ground, 100% of it in common", text, re.MULTILINE
+    )
+
+
+def test_pages_of_a_look_are_not_those_of_another() -> None:
+    days = np.arange("2020-01-01", "2020-01-14", dtype="datetime64[D]").astype("datetime64[ns]")
+    shape = len(days), 3, 4
+    dims = ("date", "azimuth", "range")
+
+    def pages(look: str, dates: int) -> list[str]:
+        data = xr.Dataset({"measured_amplitude": (dims, np.ones(shape))}, coords={"date": days})
+        change = SimpleNamespace(
+            dataset=data.isel(date=slice(0, dates)), dates=days[:dates].astype("datetime64[D]").tolist()
+        )
+        return [name for name, _ in amplitude_pages(change, None, view_of(data), look)]
+
+    several = pages("asc", len(days))
+    assert several[:2] == ["amplitudes_asc~01", "amplitudes_asc~02"]
+    assert all(_FOREIGN.fullmatch(f"figures/{name}.png") for name in several)
+    (other,) = pages("asc_01", 1)
+    assert other not in several
 
 
 def test_check_info_and_init_tell_of_every_look(

@@ -259,12 +259,14 @@ def amplitude_pages(
     Yields
     ------
     name : str
-        Of the figure: ``amplitudes``, of several looks ``amplitudes_LOOK``.
+        Of the figure: ``amplitudes``, of several looks ``amplitudes_LOOK``; several pages of these are
+        ``amplitudes_01``…, ``amplitudes_LOOK~01``….
     figure : matplotlib.figure.Figure
         A page.
     """
     data = change.dataset
-    file, of = (f"amplitudes_{look}", f" of {look}") if look else ("amplitudes", "")
+    # No look's name holds the sign before its pages' numbers: asc may stand beside asc_01.
+    file, of, mark = (f"amplitudes_{look}", f" of {look}", "~") if look else ("amplitudes", "", "_")
     if "measured_amplitude" not in data:
         return
     most = SMALL
@@ -280,7 +282,7 @@ def amplitude_pages(
             Ground(view, masks),
             f"Amplitude{of}: measured, modelled, and what is left over",
         )
-        yield from numbered(file, figures, -(-len(measured) // dates.TRIPLES))
+        yield from numbered(file, figures, -(-len(measured) // dates.TRIPLES), mark)
         return
     panels = [dates.decibels(panel) for panel in measured]
     figures = dates.date_figures(
@@ -289,7 +291,7 @@ def amplitude_pages(
         dates.amplitude_scale(panels),
         f"Measured amplitude{of} (this method models none)",
     )
-    yield from numbered(file, figures, -(-len(panels) // dates.PAGE))
+    yield from numbered(file, figures, -(-len(panels) // dates.PAGE), mark)
 
 
 def panel_of(data: xr.Dataset, change: ElevationChange, index: int, most: int) -> Panel:
@@ -392,7 +394,9 @@ def save_both(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def numbered(name: str, figures: Iterator[Figure], pages: int) -> Iterator[tuple[str, Figure]]:
-    """Name the pages of a figure: by number where there are several."""
+def numbered(
+    name: str, figures: Iterator[Figure], pages: int, mark: str = "_"
+) -> Iterator[tuple[str, Figure]]:
+    """Name the pages of a figure: by number, after a mark, where there are several."""
     for number, figure in enumerate(figures, 1):
-        yield (name if pages == 1 else f"{name}_{number:02d}"), figure
+        yield (name if pages == 1 else f"{name}{mark}{number:02d}"), figure

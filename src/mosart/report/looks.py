@@ -248,6 +248,31 @@ def look_names(looks: xr.DataArray) -> dict[int, str]:
     return {int(bit): names[i] if i < len(names) else f"look {i + 1}" for i, bit in enumerate(bits)}
 
 
+def radar_files(folder: Path) -> dict[str, Path]:
+    """Find the results of a run on radar grids.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+
+    Returns
+    -------
+    dict of str to Path
+        Of several looks, by the names that the map gives, those that are there; of one, ``radar.nc``, by the
+        empty name. Where the map is gone the names of the files are all there is.
+    """
+    mapped, one = folder / "elevation_change.nc", folder / "radar.nc"
+    names: list[str] = []
+    if mapped.is_file():
+        with open_dataset(mapped) as data:
+            names = list(look_names(data["looks"]).values()) if "looks" in data else []
+    elif not one.is_file():
+        names = [path.stem.removeprefix("radar_") for path in sorted(folder.glob("radar_*.nc"))]
+    found = {name: folder / f"radar_{name}.nc" for name in names} or {"": one}
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
 def look_colour(bits: int, names: Mapping[int, str]) -> str:
     """Give the colour of ground that some looks saw."""
     seen = [i for i, bit in enumerate(names) if bits & bit]

@@ -30,7 +30,7 @@ _MOVES = "moves.json"
 _FOREIGN = re.compile(
     r"config\.yaml|(radar(_[\w.+-]+)?|elevation_change)\.(nc|zarr)|timeseries\.csv|volumes\.csv|areas\.geojson|mosart\.log"
     r"|report\.html|mosart\.qgz|bowser_rasters\.json"
-    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[\w.+-]+\.(png|pdf)"
+    r"|geotiff/[a-z_]+_\d{8}\.(tif|qml)|figures/[\w.+~-]+\.(png|pdf)"
     r"|mintpy/(timeseries|timeseriesStd|geometryGeo|(timeseriesRadar|timeseriesStdRadar|geometryRadar)(_[\w.+-]+)?)"
     r"\.h5"
 )

@@ -25,6 +25,7 @@ from .cores import available_cores
 from .extent import check_extent
 from .folder import ProductFolder
 from .log import Talk
+from .looks import check_geometry_of
 from .memory import estimate_coregistration
 from .needs import software
 from .places import parse_date, select_dates
@@ -119,6 +120,8 @@ def check_slc(config: Config, *, run: bool = True) -> ProductPlan:
     if run or not is_file(out):
         ProductFolder(out).examine(inputs, making=(STACK,))
     check_grid(config)
+    if run:
+        check_geometry_of(config, (Path(STACK).stem,))
     if not run and is_file(out) and config.crop.pixels is not None:
         raise InputError(
             "crop: a stack of products is cut by longitude and latitude",

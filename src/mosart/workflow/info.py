@@ -10,7 +10,7 @@ from mosart.geometry.resolve import GeometryUnknown
 from mosart.io import open_stack
 from mosart.stack import Stack
 
-from .looks import look_names, shared_ground
+from .looks import look_name, shared_ground
 from .plan import geometry_text, names
 
 _TOLD_ELSEWHERE = {
@@ -39,9 +39,11 @@ def describe_all(paths: Sequence[Path]) -> str:
     Raises
     ------
     InputError
-        If a file is no stack, two have one stem, or one shares no ground with the others.
+        If a file is no stack.
     """
-    called = look_names(paths)
+    called = [look_name(path) for path in paths]
+    if len(set(called)) < len(called):
+        called = [str(path) for path in paths]
     texts = [describe(path) for path in paths]
     if len(paths) > 1:
         shared = shared_ground([open_stack(path, minimum_dates=1) for path in paths])

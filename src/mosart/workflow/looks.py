@@ -23,6 +23,11 @@ _SIDE = 64
 MOST = 7
 
 
+def look_name(path: Path) -> str:
+    """Name a stack by its file's stem, with ``_`` for any sign but letters, digits and ``_.+-``."""
+    return re.sub(r"[^\w.+-]", "_", path.stem, flags=re.ASCII)
+
+
 def look_names(paths: Sequence[Path]) -> tuple[str, ...]:
     """Name stacks by their files' stems.
 
@@ -45,21 +50,22 @@ def look_names(paths: Sequence[Path]) -> tuple[str, ...]:
         raise InputError(
             "stack: there are too many looks", expected=f"at most {MOST} stacks", got=f"{len(paths)} stacks"
         )
-    names = [re.sub(r"[^\w.+-]", "_", path.stem, flags=re.ASCII) for path in paths]
+    names = [look_name(path) for path in paths]
     for index, name in enumerate(names):
         first = names.index(name)
         if first != index:
             raise InputError(
                 f"stack: two stacks are called {name}, and their products would be too",
-                expected="files whose names without the ending differ",
+                expected="files whose names differ without the ending, any sign but letters, digits and "
+                "_ . + - counted as _",
                 got=f"{paths[first]} and {paths[index]}",
                 hint="rename one of them, or leave one out",
             )
     return tuple(names)
 
 
-def check_several(config: Config, names: Sequence[str]) -> None:
-    """Refuse what a run of several stacks cannot be asked, and a geometry of no stack's name.
+def check_geometry_of(config: Config, names: Sequence[str]) -> None:
+    """Refuse a geometry of no stack's name.
 
     Parameters
     ----------
@@ -81,6 +87,24 @@ def check_several(config: Config, names: Sequence[str]) -> None:
             got=strange[0],
             hint="a stack is called by its file's name without the ending",
         )
+
+
+def check_several(config: Config, names: Sequence[str]) -> None:
+    """Refuse what a run of several stacks cannot be asked, and a geometry of no stack's name.
+
+    Parameters
+    ----------
+    config : Config
+        With absolute paths.
+    names : sequence of str
+        Of the stacks.
+
+    Raises
+    ------
+    InputError
+        Naming the key.
+    """
+    check_geometry_of(config, names)
     if len(names) < 2:
         return
     several = f"with several stacks ({', '.join(names)})"

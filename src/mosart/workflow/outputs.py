@@ -20,6 +20,7 @@ from mosart.io.netcdf import open_dataset
 from mosart.io.qgis import write_qgis
 from mosart.periods import Period
 from mosart.report.comparison import write_comparison
+from mosart.report.looks import radar_files
 from mosart.report.page import write_page
 
 from .accuracy import expected_error
@@ -59,9 +60,9 @@ def make_report(folder: Path) -> Path:
         If there is no result in the folder, or the page cannot be made.
     """
     results = _results(folder)
-    with open_dataset(results[0]) as data:
+    with open_dataset(results[0][1]) as data:
         method = str(data.attrs["method"])
-    looks = sum(path.name != _MAP for path in results)
+    looks = sum(path.name != _MAP for _, path in results)
     with ProductFolder(folder).amended(r"report\.html"):
         return write_page(
             folder,
@@ -103,13 +104,13 @@ def export(folder: Path, target: str) -> list[Path]:
             with ExitStack() as opened:
                 return write_rasters(_map(folder, opened), folder / "geotiff")
         written = []
-        for path in results:
+        for look, path in results:
             with open_dataset(path) as data:
                 if target == "zarr":
                     written.append(path.with_suffix(".zarr"))
                     zarr.write_dataset(data, written[-1])
                     continue
-                written += write_mintpy(ElevationChange(data), folder / "mintpy", look=_look_of(path))
+                written += write_mintpy(ElevationChange(data), folder / "mintpy", look=look)
         return written
 
 
@@ -163,16 +164,13 @@ def _line(one: Comparison) -> str:
     return f"{text}, 90% bars hold {held:.0%}" if held >= 0 else text
 
 
-def _results(folder: Path) -> list[Path]:
-    found = [p for pattern in (_MAP, "radar.nc", "radar_*.nc") for p in sorted(folder.glob(pattern))]
+def _results(folder: Path) -> list[tuple[str, Path]]:
+    """Find the map and the results on radar grids, each with its look's name where there are several."""
+    mapped = [("", folder / _MAP)] if (folder / _MAP).is_file() else []
+    found = [*mapped, *radar_files(folder).items()]
     if not found:
         raise _nothing(folder, f"a folder with {_MAP} or radar.nc")
     return found
-
-
-def _look_of(path: Path) -> str:
-    """Name the look of a result on the radar grid of one of several; empty of any other."""
-    return path.stem.removeprefix("radar_") if path.stem.startswith("radar_") else ""
 
 
 def _map(folder: Path, opened: ExitStack) -> xr.Dataset:

@@ -24,7 +24,7 @@ from mosart.masks import Flag
 from mosart.periods import Period
 from mosart.report.canvas import REASONS
 from mosart.report.dates import CHANGE_COLOURS
-from mosart.report.looks import level_texts, look_names
+from mosart.report.looks import level_texts, look_names, radar_files
 from mosart.report.places import WINDOW, Extreme, extremes
 
 from . import facts, grid, layers, template
@@ -82,8 +82,8 @@ def write_page(
     target = source / "report.html" if out is None else Path(out)
     with ExitStack() as opened:
         looks = {
-            path.stem.removeprefix("radar").removeprefix("_"): opened.enter_context(open_dataset(path))
-            for path in sorted([*source.glob("radar.nc"), *source.glob("radar_*.nc")])
+            name: opened.enter_context(open_dataset(path))
+            for name, path in sorted(radar_files(source).items())
         }
         mapped = source / "elevation_change.nc"
         joint = opened.enter_context(open_dataset(mapped)) if mapped.is_file() else None
