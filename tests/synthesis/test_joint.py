@@ -197,7 +197,7 @@ def test_numbers_beside_the_fields_are_solved_with_them(kind: str) -> None:
     for k, prior in enumerate(priors):
         precision[k * n : (k + 1) * n, k * n : (k + 1) * n] += (prior.factor.T @ prior.factor).toarray()
     precision[2 * n :, 2 * n :] += 5.0 * np.eye(2)
-    solver = Bordered(sp.csr_array(weighted), own, priors, 5.0, kind)
+    solver = Bordered(sp.csr_array(weighted), own, priors, np.full(own.shape[1], 5.0), kind)
     right = rng.standard_normal(150)
     fields, numbers = solver.solve(right)
     truth = np.linalg.solve(precision, whole.T @ right)

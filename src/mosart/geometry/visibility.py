@@ -156,7 +156,7 @@ def layover_shadow(
     return layover, shadow
 
 
-def flag_visibility(stack: Stack, frame: LookFrame) -> Stack:
+def flag_visibility(stack: Stack, frame: LookFrame, *, coded: bool = False) -> Stack:
     """Flag layover and shadow in a stack's mask, lazily.
 
     Parameters
@@ -165,12 +165,16 @@ def flag_visibility(stack: Stack, frame: LookFrame) -> Stack:
         With heights; the bits are set for every date.
     frame : LookFrame
         The look of the stack's grid (:func:`mosart.geometry.resolve`).
+    coded : bool
+        Add what the radar-coded heights show where layover and shadow were traced on the DEM raster, too:
+        a fit along the row runs over those heights, and bends where they fold.
 
     Returns
     -------
     Stack
         ``mask`` has ``LAYOVER`` and ``SHADOW`` added; computed tile by tile along azimuth when asked for.
-        A mask that says that they were traced on the DEM raster, which knows the folds, stays as it is.
+        A mask that says that they were traced on the DEM raster, which knows the folds, stays as it is
+        unless `coded`.
 
     Raises
     ------
@@ -179,7 +183,7 @@ def flag_visibility(stack: Stack, frame: LookFrame) -> Stack:
     """
     ds = stack.dataset
     frame.check_range(stack.shape[2])
-    if ds.attrs.get(VISIBILITY) == TRACED:
+    if ds.attrs.get(VISIBILITY) == TRACED and not coded:
         return stack
     mask = as_dask(ds["mask"])
     rows = mask.chunks[1]

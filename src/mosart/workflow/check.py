@@ -142,7 +142,8 @@ def _open(path: Path, name: str, config: Config) -> _Opened:
     whole = open_stack(path)
     # The whole image tells the geometry better than a part of it, and its slopes shade the part.
     frame, fault = _geometry(whole, name, config)
-    flagged = flag_visibility(whole, frame) if frame is not None else whole
+    coded = config.method not in {None, "synthesis"}
+    flagged = flag_visibility(whole, frame, coded=coded) if frame is not None else whole
     water = config.water
     watered = len(config.stack) < 2 or _shows(whole, water.polygons)
     if not watered:

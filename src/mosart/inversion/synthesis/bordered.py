@@ -25,7 +25,7 @@ class Bordered:
         The same of the numbers.
     priors : sequence of Prior
         One for each field.
-    precision : float
+    precision : ndarray (number,)
         Of each number, before the data.
     kind : {"auto", "direct", "iterative"}
         Of solver; see :func:`mosart.inversion.synthesis.solver.make_solver`.
@@ -36,14 +36,14 @@ class Bordered:
         weighted: sp.csr_array,
         own: Float,
         priors: Sequence[Prior],
-        precision: float,
+        precision: Float,
         kind: str = "auto",
     ) -> None:
         self._weighted, self._own = weighted, own
         self._fields = make_solver(weighted, priors, kind)
         self._cross = np.asarray(weighted.T @ own)
         self._ways = np.stack([self._fields.solve(c) for c in self._cross.T], axis=1)
-        self._schur = own.T @ own + precision * np.eye(own.shape[1]) - self._cross.T @ self._ways
+        self._schur = own.T @ own + np.diag(precision) - self._cross.T @ self._ways
 
     def solve(self, right: Float) -> tuple[Float, Float]:
         """Solve for data (data,): the fields, flat, and the numbers."""

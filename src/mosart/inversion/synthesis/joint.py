@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from .jointstep import MOST, SMOOTH_VARIANCE, SPREAD, Descent, Point, brightness_width
+from .jointstep import MOST, SMOOTH_VARIANCE, Descent, Point, brightness_width
 from .kept import chance_kept
 from .mapped import MappedLook
 from .nodes import MapNodes
@@ -42,8 +42,8 @@ TEST_EVERY = 3
 #: Window (Gaussian σ) in which the fine nodes' difference from the coarse ones is an error, metres.
 APART_WINDOW = 36.0
 #: Mean square of the standardised residuals around a node above which the looks contradict the answer: of
-#: some 25 blocks it scatters by 0.3 about 1. And brightness ratios of the looks beyond so many of their
-#: prior's standard deviations: the descent has bought light with height.
+#: some 25 blocks it scatters by 0.3 about 1. And a brightness ratio of two looks beyond so many standard
+#: deviations of it: the descent has bought light with height.
 CONTRADICTED, RATIO_ALARM = 3.0, 3.0
 
 
@@ -196,7 +196,7 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
     common = float(end.ratio.mean())
     ratio = end.ratio - common
     unresolved = posterior.misfit > CONTRADICTED
-    if np.abs(ratio).max() > RATIO_ALARM * SPREAD:
+    if np.abs(ratio).max() > RATIO_ALARM * np.sqrt(2 / descent.ratio_precision().min()):
         unresolved |= kept < 0.5
     return Joint(
         change,

@@ -29,6 +29,9 @@ KEPT_SHARE = 0.1
 #: Standard deviation of the log ratio of two looks' brightness of the same new rock: 0.13 dB. Wider, it is
 #: confounded with a tilt of the new surface where one of its edges is seen from one side only.
 SPREAD = 0.03
+#: Standard deviation of a look's level, logarithm, where no ground tells it: 1.5 dB, as of calibrations of
+#: different products.
+UNKNOWN_LEVEL = 0.35
 #: Bounds of the envelope, metres; and how smooth it is, metres.
 LEAST, MOST, BLUR = 0.05, 300.0, 100.0
 #: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
@@ -142,7 +145,7 @@ class Descent:
         )
 
     def _prior_cost(self, at: Point) -> float:
-        return quadratic(self.priors(at.state), at.state) + float(at.ratio @ at.ratio) / SPREAD**2
+        return quadratic(self.priors(at.state), at.state) + float(0.5 * self.ratio_precision() @ at.ratio**2)
 
     def step(self, problem: Problem, at: Point, kept: Float, by: tuple[int, int], *, learn: bool) -> Point:
         """Go one step, as far as the objective falls, and learn envelope and noise there."""
@@ -168,7 +171,7 @@ class Descent:
             sp.csr_array(sp.vstack([weighted, held], format="csr")),
             np.vstack([own, np.zeros((n, len(at.ratio)))]),
             self.priors(at.state),
-            2 / SPREAD**2,
+            self.ratio_precision(),
             self.solver,
         )
         goal, ratio = solver.solve(np.concatenate([right + own @ at.ratio, trust @ at.state.change.ravel()]))
@@ -203,6 +206,12 @@ class Descent:
             state = replace(state, noise=learning.noise(rows, samples, state.noise))
         return replace(trial, state=state)
 
+    def ratio_precision(self) -> Float:
+        """Precision of each look's brightness ratio: of the rock as seen from there, and of the level."""
+        level = np.array([look.level_std for look in self.looks])
+        level = np.where(np.isfinite(level), level, UNKNOWN_LEVEL)
+        return np.asarray(1 / (0.5 * SPREAD**2 + level**2))
+
     def _envelope(self, state: State, samples: Float) -> Float:
         variance = np.mean(samples**2, axis=0).reshape(self.nodes.shape)
         variance = gaussian_filter(variance, SMOOTH_VARIANCE)
@@ -218,7 +227,7 @@ class Descent:
         weighted, _ = stack_rows(rows)
         own = _own(weighted, new, [len(r.right) for r in rows])
         priors = self.priors(at.state)
-        solver = Bordered(weighted, own, priors, 2 / SPREAD**2, self.solver)
+        solver = Bordered(weighted, own, priors, self.ratio_precision(), self.solver)
         draws = solver.samples(FINAL_SAMPLES, self.rng)[0]
         determinant, evidence = solver.log_determinant(), float("nan")
         if determinant is not None:
