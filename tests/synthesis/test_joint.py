@@ -267,6 +267,7 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
     ended = SimpleNamespace(
         nodes=nodes,
         rng=rng,
+        ratio_precision=lambda: np.full(2, 1e3),
         problem=lambda kept: None,
         step=lambda problem, at, kept, by, learn: at,
         posterior=lambda problem, at, kept: told,
