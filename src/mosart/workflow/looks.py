@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from mosart.errors import InputError
+from mosart.inversion.gather import MOST_LOOKS
 from mosart.stack import Stack
 
 from .config import Config
@@ -20,7 +21,7 @@ from .config import Config
 #: Positions along each side of an image that outline its ground.
 _SIDE = 64
 #: The joint result has one bit a look, and all eight of a byte are no data in a GeoTIFF.
-MOST = 7
+MOST = MOST_LOOKS - 1
 
 
 def look_name(path: Path) -> str:

@@ -109,6 +109,11 @@ class RadarGrid:
         return self.orbit.epoch + dt.timedelta(seconds=self.first_time)
 
     @property
+    def times(self) -> NDArray[np.float64]:
+        """Time of every row, (rows,)."""
+        return np.asarray(self.first_time + self.time_step * np.arange(self.rows, dtype=np.float64))
+
+    @property
     def middle_time(self) -> float:
         """Time of the middle row."""
         return self.first_time + (self.rows - 1) / 2 * self.time_step

@@ -337,7 +337,7 @@ def geometry_layers(
         np.empty(shape, np.float32),
         np.empty(shape, np.uint8),
     )
-    times = grid.first_time + grid.time_step * np.arange(grid.rows, dtype=np.float64)
+    times = grid.times
     posting = dem.posting
 
     def work(row: int) -> None:

@@ -67,6 +67,12 @@ def _trace(  # noqa: PLR0917
             height[i, k] = trace[k, 1] if np.isfinite(trace[k, 0]) else np.nan
 
 
+def _ranges(grid: RadarGrid) -> Float:
+    """First and last slant range, and the step, metres."""
+    last = grid.first_range + (grid.columns - 1) * grid.range_step
+    return np.array([grid.first_range, last, grid.range_step])
+
+
 def sections_width(grid: RadarGrid, dem: Dem, limits: tuple[float, float] | None = None) -> tuple[float, int]:
     """Tell where the sections of a grid begin, and how many points they have.
 
@@ -87,11 +93,9 @@ def sections_width(grid: RadarGrid, dem: Dem, limits: tuple[float, float] | None
         Points, a range pixel apart on level ground.
     """
     lowest, highest = dem.limits if limits is None else limits
-    rows = grid.first_time + grid.time_step * np.arange(grid.rows, dtype=np.float64)
-    last = grid.first_range + (grid.columns - 1) * grid.range_step
     near, far = _ends(
-        rows,
-        np.array([grid.first_range, last, grid.range_step]),
+        grid.times,
+        _ranges(grid),
         grid.orbit.times,
         grid.orbit.coefficients,
         0.5 * (lowest + highest),
@@ -127,10 +131,9 @@ def trace_sections(
     lowest, highest = dem.limits if limits is None else limits
     slant = np.empty((grid.rows, count), np.float32)
     height = np.empty((grid.rows, count), np.float32)
-    last = grid.first_range + (grid.columns - 1) * grid.range_step
     _trace(
-        grid.first_time + grid.time_step * np.arange(grid.rows, dtype=np.float64),
-        np.array([grid.first_range, last, grid.range_step]),
+        grid.times,
+        _ranges(grid),
         grid.sign,
         grid.orbit.times,
         grid.orbit.coefficients,

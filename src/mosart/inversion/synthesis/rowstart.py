@@ -16,6 +16,7 @@ from scipy.ndimage import binary_closing, binary_opening, gaussian_filter
 
 from .mapped import MappedLook
 from .nodes import MapNodes
+from .render import Rendered
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -29,10 +30,9 @@ GAP, ISLAND, MARGIN = (3, 7), (2, 3), 1
 SMOOTH = 30.0
 
 
-def differs(look: MappedLook) -> tuple[Bool, Bool]:
-    """Blocks whose image changed by more than its noise, and those that tell."""
-    scene, measured = look.scene, look.measured
-    out = scene.render(np.zeros(scene.knots), derivatives=False)
+def differs(look: MappedLook, out: Rendered) -> tuple[Bool, Bool]:
+    """Blocks that differ from the rendered still ground by more than their noise, and those that tell."""
+    measured = look.measured
     use = (measured.share > 0.5) & (out.doubtful < 0.3) & (out.folded < 0.3)
     z = np.log((measured.energy + 1e-9) / np.maximum(out.energy + measured.floor, 1e-9))
     z = np.where(use, z - np.median(z[use]), 0.0)
@@ -59,8 +59,8 @@ def changed_ground(looks: Sequence[MappedLook], nodes: MapNodes) -> Float:
     """
     shares = []
     for look in looks:
-        high, use = differs(look)
         out = look.scene.render(np.zeros(look.scene.knots))
+        high, use = differs(look, out)
         assert out.by_brightness is not None
         below = look.to_knots.T @ (out.by_brightness.T @ use.ravel().astype(np.float64))
         above = look.to_knots.T @ (out.by_brightness.T @ (use & high).ravel().astype(np.float64))
@@ -100,7 +100,7 @@ def integrated(looks: Sequence[MappedLook], nodes: MapNodes) -> Float:
 def _profiles(look: MappedLook) -> tuple[Float, Float]:
     """Change at the knots inside the changed runs, and where they are: (block row, knot)."""
     scene, measured = look.scene, look.measured
-    high, _ = differs(look)
+    high, _ = differs(look, scene.render(np.zeros(scene.knots), derivatives=False))
     high = binary_closing(binary_opening(high, np.ones(ISLAND, bool)), np.ones(GAP, bool))
     ground, rows = scene.ground, scene.block[0]
     slant, across = ground.slant_and_across()

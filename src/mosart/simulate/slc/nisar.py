@@ -49,7 +49,7 @@ def write_rslc(
     Path
     """
     units = f"seconds since {grid.orbit.epoch:%Y-%m-%d %H:%M:%S}"
-    times = grid.first_time + grid.time_step * np.arange(grid.rows)
+    times = grid.times
     ranges = grid.first_range + grid.range_step * np.arange(grid.columns)
     with h5py.File(path, "w") as file:
         band = file.create_group("science/LSAR")

@@ -157,7 +157,7 @@ def render_intensity(grid: RadarGrid, ground: Ground, *, workers: int = 1) -> ND
         over the pixel's area. Energy is kept: folds of layover add up. Zero in shadow, NaN off the DEM.
     """
     out = np.empty((grid.rows, grid.columns))
-    times = grid.first_time + grid.time_step * np.arange(grid.rows, dtype=np.float64)
+    times = grid.times
     limits = ground.terrain.limits
     gamma = ground.terrain if ground.reflectivity is None else ground.reflectivity
 
