@@ -197,9 +197,12 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         if rock.new.any() and rock.new.mean() < 1 - LEAST_OLD:
             scene = rivals.without(rock.new)
             base = problem(FIRST_RANGE, scene)
-            d = np.where(rock.held, 0.0, rivals.onto_search(solution.change))
-            doubted = rivals.onto_nodes(rock.new | rock.held)
-            solution = refine_around(base, solution, rivals.begin(base, d), doubted)
+            solution = refine_around(
+                base,
+                solution,
+                rivals.begin(base, np.where(rock.held, 0.0, rivals.onto_search(solution.change))),
+                rivals.onto_nodes(rock.new | rock.held),
+            )
     best, chosen, spread = solution, FIRST_RANGE, np.zeros_like(solution.change)
     if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
         others = {nodes: problem(nodes, scene) for nodes in RANGES if nodes != FIRST_RANGE}

@@ -130,7 +130,9 @@ def descend(
             state = replace(state, gain=problem.gains(rendered, state))
             equations = linearise(problem, state, rendered, merges)
             weighted, right = stack_rows(equations)
-            solver = make_solver(weighted, problem.priors(state), problem.solver, single=True, room=problem.room)
+            solver = make_solver(
+                weighted, problem.priors(state), problem.solver, single=True, room=problem.room
+            )
             target = solver.solve(weighted.T @ right)
             new, rendered = _search_line(problem, state, target, rendered, merges)
             steps.append(float(np.sqrt(np.mean((new.change - state.change) ** 2))))

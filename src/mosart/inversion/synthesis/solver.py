@@ -111,7 +111,7 @@ class Room:
         if size > len(self._bytes):
             self._bytes = np.empty(0, np.uint8)  # frees it before the larger one is made
             self._bytes = np.empty(size, np.uint8)
-        band = self._bytes[:size].view(dtype).reshape(width, unknowns, order="F")
+        band: Float = self._bytes[:size].view(dtype).reshape(width, unknowns, order="F")
         band.fill(0)
         return band
 
@@ -172,21 +172,27 @@ def _substitute(band: Float, right: Float, trsm: Any) -> None:
     )
     wide = min(PANEL, width)
     panels = []
+    above = np.arange(wide)[:, None] <= np.arange(wide)
     for k in range(0, n, wide):
         here, full = slice(k, min(k + wide, n)), min(k + width, n)
         # below the square on the diagonal: rows that all columns reach, and those that only the last ones do
         panels.append((here, slice(here.stop, max(full, here.stop)), slice(full, min(full + wide, n))))
+
+    def reached(here: slice, corner: slice) -> Float:
+        part = matrix[corner, here]
+        return np.where(above[: part.shape[0], : part.shape[1]], part, part.dtype.type(0))
+
     for here, whole, corner in panels:
         x = right[here]
         trsm(1.0, matrix[here, here], x.T, side=1, lower=1, trans_a=1, overwrite_b=1)
         right[whole] -= matrix[whole, here] @ x
         if corner.stop > corner.start:
-            right[corner] -= np.triu(matrix[corner, here]) @ x
+            right[corner] -= reached(here, corner) @ x
     for here, whole, corner in reversed(panels):
         x = right[here]
         x -= matrix[whole, here].T @ right[whole]
         if corner.stop > corner.start:
-            x -= np.triu(matrix[corner, here]).T @ right[corner]
+            x -= reached(here, corner).T @ right[corner]
         trsm(1.0, matrix[here, here], x.T, side=1, lower=1, overwrite_b=1)
 
 
@@ -202,8 +208,8 @@ class Direct:
     ordering : Ordering, optional
         Of the unknowns.
     single : bool
-        Factorise in single precision, in half of the time. What is solved for is corrected to the precision of
-        the other; the samples, whose own scatter is larger by far, and the determinant are not.
+        Factorise in single precision, in half of the time. What is solved for is corrected to the precision
+        of the other; the samples, whose own scatter is larger by far, and the determinant are not.
     room : Room, optional
         Memory of the band.
 
@@ -247,8 +253,9 @@ class Direct:
         _add_products(
             weighted.indptr.astype(np.int64), weighted.indices.astype(np.int64), value, order.place, band
         )
-        factorise, self._one = get_lapack_funcs(("pbtrf", "pbtrs"), (band,))
-        (self._triangle,) = get_blas_funcs(("trsm",), (band,))
+        factorise = get_lapack_funcs("pbtrf", (band,))
+        self._one = get_lapack_funcs("pbtrs", (band,))
+        self._triangle = get_blas_funcs("trsm", (band,))
         self._cholesky, info = factorise(band, lower=1, overwrite_ab=1)
         if info != 0:
             raise LinAlgError("the normal equations are not positive definite")

@@ -1,4 +1,4 @@
-"""Refine again only where another explanation asks for it: windows of the nodes, with a margin as a tile's halo."""
+"""Refine again only where another explanation asks for it: in windows, with a margin like a tile's halo."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def windows(asked: Bool, margin: tuple[int, int]) -> list[Box]:
 
 
 def _size(box: Box) -> int:
-    return (box[0].stop - box[0].start) * (box[1].stop - box[1].start)
+    return int((box[0].stop - box[0].start) * (box[1].stop - box[1].start))
 
 
 def cropped(state: State, box: Box) -> State:
@@ -194,7 +194,9 @@ def within(problem: Problem, solution: Solution, before: Rendered, box: Box) -> 
         shows &= ~lit | ((out.first[rows] >= knots.start) & (out.last[rows] < knots.stop))
     told = shows & ~empty
     # what shows nothing, in shadow, is told where it lies between blocks of the window
-    between = np.logical_or.accumulate(told, axis=1) & np.logical_or.accumulate(told[:, ::-1], axis=1)[:, ::-1]
+    between = (
+        np.logical_or.accumulate(told, axis=1) & np.logical_or.accumulate(told[:, ::-1], axis=1)[:, ::-1]
+    )
     shows &= told | between
     columns = np.flatnonzero(shows.any(axis=0))
     span = slice(int(columns[0]), int(columns[-1]) + 1) if len(columns) else slice(0, 1)
@@ -212,7 +214,9 @@ def within(problem: Problem, solution: Solution, before: Rendered, box: Box) -> 
     )
     field = problem.field
     shape = (rows.stop - rows.start, knots.stop - knots.start)
-    small = Problem([part], Matern(shape, field.spacing, field.range), solver=problem.solver, room=problem.room)
+    small = Problem(
+        [part], Matern(shape, field.spacing, field.range), solver=problem.solver, room=problem.room
+    )
     small.rng = problem.rng
     return small
 
