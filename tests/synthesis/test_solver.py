@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from mosart.inversion.synthesis.band import BESIDE, Ordering, Room
 from mosart.inversion.synthesis.gains import date_gain
 from mosart.inversion.synthesis.noise import effective_looks, looks_of_log_variance
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.reflectivity import choose_kernel, predict
-from mosart.inversion.synthesis.solver import BESIDE, Direct, Iterative, Ordering, Room, make_solver
+from mosart.inversion.synthesis.solver import Direct, Iterative, make_solver
 
 
 def test_the_field_has_unit_variance_and_the_range_that_it_is_given():

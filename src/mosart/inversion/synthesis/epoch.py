@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .agreement import dem_std
+from .band import Room
 from .costs import scoring
 from .disturb import responses, with_law, with_offset
 from .ground import newly_hidden, visibility
@@ -33,7 +34,6 @@ from .registration import rows_at
 from .render import Scene
 from .rivals import Rivals, better
 from .search import Start
-from .solver import Room
 from .texture import WINDOWS, Texture
 from .window import refine_around
 

@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .band import Room
 from .look import Look, merging
 from .prior import Matern, Prior
 from .render import Rendered
-from .solver import Room
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
