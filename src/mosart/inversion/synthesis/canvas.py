@@ -23,8 +23,16 @@ BLOCK_BYTES = 16_000_000
 FLAG_WEIGHT = 0.25
 
 
-class _File:
-    """An array in a file without a name, of which no more than what is asked for is in memory."""
+class Filed:
+    """An array in a file without a name, of which no more than what is asked for is in memory.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the array, which begins as zeros.
+    dtype : numpy.dtype
+        Of its numbers.
+    """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
@@ -39,6 +47,14 @@ class _File:
         mapped = np.memmap(self.file, self.dtype, "r+", shape=self.shape)
         mapped[key] = values
         mapped.flush()
+
+    def lazy(self) -> da.Array:
+        """Give the array as it will be read: images (…, rows, columns) one by one, in blocks of rows."""
+        rows = max(1, BLOCK_BYTES // (4 * self.shape[-1]))
+        lead = (1,) * (self.ndim - 2)
+        chunks = (*lead, min(rows, self.shape[-2]), self.shape[-1])
+        array: da.Array = da.from_array(self, chunks=chunks, name=False)
+        return array
 
 
 class Canvas:
@@ -60,7 +76,7 @@ class Canvas:
         if size <= KEPT_BYTES:
             self._arrays = {name: np.zeros(shape, kind) for name, kind in kinds.items()}
         else:
-            self._arrays = {name: _File(shape, kind) for name, kind in kinds.items()}
+            self._arrays = {name: Filed(shape, kind) for name, kind in kinds.items()}
 
     def add(self, entry: int, box: Box, images: Mapping[str, NDArray[Any]]) -> None:
         """Add the answer of one of the tiles whose weights add up to one.
@@ -112,5 +128,4 @@ class Canvas:
         stored = self._arrays[name]
         if isinstance(stored, np.ndarray):
             return stored
-        rows = max(1, BLOCK_BYTES // (4 * self.shape[2]))
-        return da.from_array(stored, chunks=(1, min(rows, self.shape[1]), self.shape[2]), name=False)
+        return stored.lazy()

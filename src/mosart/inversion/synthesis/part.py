@@ -244,7 +244,7 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
         this = learned[key]
         gained = None if known is None else known.epoch[entry.images, entry.reference]
         images = [part.intensity[date] for date in part.shown(entry.images)]
-        epoch = read_epoch(images, this, None if gained is None else _rows(gained, part, entry.images))
+        epoch = read_epoch(images, this, None if gained is None else gained_rows(gained, part, entry.images))
         result = solve_epoch(this, epoch, seed=SEED)
         answers.append(_answer(result, this, epoch, part, flags))
     return answers
@@ -287,13 +287,28 @@ def part_reference(
         part.frame,
         water,
         traced=part.traced,
-        gained=None if known is None else _rows(known.reference[dates], part, dates),
+        gained=None if known is None else gained_rows(known.reference[dates], part, dates),
         scattering=scattering,
     )
 
 
-def _rows(gained: Gained, part: Part, dates: tuple[Date, ...]) -> Gained:
-    """Gains of a part's rows, of the dates that show anything there."""
+def gained_rows(gained: Gained, part: Part, dates: tuple[Date, ...]) -> Gained:
+    """Take the gains of a part's rows, of the dates that show anything there.
+
+    Parameters
+    ----------
+    gained : Gained
+        Of `dates`, over all rows of the image.
+    part : Part
+        That begins with a reading block.
+    dates : tuple of datetime.date
+        Which.
+
+    Returns
+    -------
+    Gained
+        Of the dates that the part shows.
+    """
     first = (part.place[0].start or 0) // READING_BLOCK[0]
     number = -(-len(part.height) // READING_BLOCK[0])
     shown = part.shown(dates)

@@ -14,8 +14,8 @@ TILE = (384, 1024)
 #: Pixels around a tile that are solved with it: a correlation range of the change (twelve nodes), beyond
 #: which what is left out does not reach. Along the azimuth it is as many metres.
 HALO_PIXELS = 96
-#: Tiles begin at multiples of this many rows and pixels: whole blocks at every level of the pyramid.
-ALIGNED = (48, 48)
+#: Tiles begin at multiples of this many rows and pixels: whole blocks, and pairs of them, of nearly any size.
+ALIGNED = (24, 24)
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,11 @@ class Span:
     @property
     def weight(self) -> Float:
         """Weight of every pixel of the part."""
-        at = np.arange(self.start, self.stop) + 0.5
-        weight = np.ones(len(at))
+        return self.share(np.arange(self.start, self.stop, dtype=np.float64) + 0.5)
+
+    def share(self, at: Float) -> Float:
+        """Weight at places, in pixels from the axis' beginning, also beyond the part."""
+        weight = np.ones(at.shape)
         if self.rises is not None:
             weight *= np.clip((at - self.rises[0]) / (self.rises[1] - self.rises[0]), 0, 1)
         if self.falls is not None:
