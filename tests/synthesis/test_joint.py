@@ -27,6 +27,7 @@ from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.problem import Rows, State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
+from mosart.inversion.synthesis.several import NOT_ONE_GROUND
 from mosart.inversion.synthesis.sharedground import LocalFrame
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture
@@ -261,6 +262,16 @@ def test_ground_whose_image_no_change_explains_is_flagged() -> None:
     assert np.mean(wrong.unresolved) < 0.3
 
 
+def test_a_flipped_image_shows_in_the_noise() -> None:
+    """No ground explains both looks, and nothing in single places tells: all of one image is another."""
+    joint, nodes, _, looks = _solved(HEIGHT)
+    assert max(joint.noise) < 0.5 * NOT_ONE_GROUND
+    energy = looks[1].measured.energy[::-1].copy()
+    flipped = replace(looks[1], measured=replace(looks[1].measured, energy=energy))
+    wrong = solve_jointly([looks[0], flipped], nodes, cycles=1)
+    assert max(wrong.noise) > NOT_ONE_GROUND
+
+
 def test_dark_ground_beside_the_layover_of_another_look_is_not_doubted() -> None:
     """One look has a bright patch that the other has not; ground beside it is dark in both."""
     _, nodes, _, looks = _solved(0.0)
@@ -388,3 +399,6 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
         )
     assert joint.noise == (1.7, 0.8)
     assert joint.gain == gain
+    # half of the square of what coarse nodes say otherwise is error
+    apart = _chosen(cast(Descent, ended), Point(state, own), kept, zero + 2.0, [])
+    np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))

@@ -156,7 +156,7 @@ class Descent:
         return quadratic(self.priors(at.state), at.state) + float(0.5 * self.ratio_precision() @ at.ratio**2)
 
     def step(self, problem: Problem, at: Point, kept: Float, by: tuple[int, int], *, learn: bool) -> Point:
-        """Go one step, as far as the objective falls (none where it does not); learn envelope and noise there."""
+        """Go one step, as far as the objective falls, if it does, and learn envelope and noise there."""
         shape, n, new = self.nodes.shape, at.state.change.size, 1 - kept
         merges = problem.merging(by)
         rendered = self._render(problem, at, new, derivatives=True)

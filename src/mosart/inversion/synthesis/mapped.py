@@ -307,8 +307,8 @@ def _without_contradictions(looks: list[MappedLook], nodes: MapNodes) -> list[Ma
         excess = np.where(both, filled[k] ** 2 - others**2, 0.0)
         bad = np.zeros(both.shape, bool)
         for contradicts in (both & (z > limit), both & (z < -limit)):
-            patches, number = label(contradicts, np.ones((3, 3)))
-            found = sum_labels(excess, patches, np.arange(1, number + 1))
+            patches = np.asarray(label(contradicts, np.ones((3, 3)))[0])
+            found = sum_labels(excess, patches, np.arange(1, int(patches.max()) + 1))
             bad |= np.concatenate([[False], np.asarray(found) > 0])[patches]
         bad = binary_dilation(bad)
         facets = (look.to_facets @ bad.ravel().astype(np.float64)).reshape(look.mends.shape) > 0.3
