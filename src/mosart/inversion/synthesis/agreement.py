@@ -73,8 +73,8 @@ class Agreement:
             return ""
         return (
             "the DEM does not describe the ground at the reference dates over "
-            f"{self.contradicted:.1%} of the image: is it older than the first image? A later change there is "
-            "wrong by more than its standard error may say"
+            f"{self.contradicted:.1%} of the image: is it older than the first image? A later change there "
+            "is wrong by more than its standard error may say"
         )
 
     def at_nodes(self, ground: Ground, rows_block: int, blocks: int) -> Float:
