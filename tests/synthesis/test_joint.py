@@ -375,6 +375,35 @@ def test_a_step_that_lowers_nothing_is_not_taken() -> None:
     assert moves[1] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("evidence", "tried", "taken"), [((2, 1, 3), 2, 0), ((1, 2, 3), 3, 2), ((1, 3, 2), 3, 1)]
+)
+def test_shorter_ranges_are_tried_as_long_as_they_are_likelier(
+    evidence: tuple[float, ...], tried: int, taken: int
+) -> None:
+    nodes = MapNodes((6, 8), (10.0, 10.0))
+    zero = np.zeros(nodes.shape)
+    state = State(zero, zero[None], zero + 1, zero[None] + 1, (1.0,), (np.zeros(3),))
+    found: list[float] = []
+
+    def posterior(problem: object, at: Point, kept: np.ndarray) -> Posterior:
+        found.append(ended.field.range)
+        return Posterior(np.zeros((4, *nodes.shape)), np.zeros(1), zero, float(evidence[len(found) - 1]))
+
+    ended = SimpleNamespace(
+        nodes=nodes,
+        rng=np.random.default_rng(0),
+        ratio_precision=lambda: np.full(1, 1e3),
+        problem=lambda kept: None,
+        step=lambda problem, at, kept, by, learn: at,
+        posterior=posterior,
+    )
+    joint = _chosen(cast(Descent, ended), Point(state, np.zeros(1)), zero, zero, [])
+    assert len(found) == tried
+    assert found == sorted(found, reverse=True)
+    assert joint.correlation_range == found[taken]
+
+
 def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_ground() -> None:
     """The descent has ended: each look's brightness is the one that it ended with, as are noise and gain."""
     nodes = MapNodes((6, 8), (10.0, 10.0))

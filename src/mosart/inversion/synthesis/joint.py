@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from .jointstep import MOST, SMOOTH_VARIANCE, Descent, Point, brightness_width
+from .jointstep import MOST, SMOOTH_VARIANCE, Descent, Point, Posterior, brightness_width
 from .kept import chance_kept
 from .mapped import MappedLook
 from .nodes import MapNodes
@@ -31,10 +31,10 @@ CYCLES, COARSER = 3, 2
 #: Nodes from which coarser ones save time; on fewer nothing is gained and some detail lost.
 MANY_NODES = 1000
 #: Steps on all nodes.
-FINE_STEPS = 8
+FINE_STEPS = 12
 #: Correlation ranges of the change to choose from by evidence, nodes; the pyramid goes down with the longest,
 #: which carries height furthest. And the steps that each is given.
-RANGES, RANGE_STEPS = (50.0, 25.0, 12.0), 6
+RANGES, RANGE_STEPS = (50.0, 25.0, 12.0), 8
 #: First envelope about the start where the images differ, metres.
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
@@ -177,8 +177,10 @@ def _descend(
 def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list[float]) -> Joint:
     """Go on with every correlation range, and take the likeliest."""
     nodes, problem = descent.nodes, descent.problem(kept)
-    ends = []
+    ends: list[tuple[Point, Posterior]] = []
     for length in RANGES:
+        if len(ends) > 1 and ends[-1][1].evidence < ends[-2][1].evidence:
+            break  # shorter ones are less likely still
         descent.field, end = _field(nodes, length * nodes.spacing[1]), at
         for _ in range(RANGE_STEPS):
             end = descent.step(problem, end, kept, (1, 1), learn=True)
