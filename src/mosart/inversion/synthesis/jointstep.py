@@ -32,9 +32,10 @@ SPREAD = 0.03
 #: Standard deviation of a look's level, logarithm, where no ground tells it: 1.5 dB, as of calibrations of
 #: different products.
 UNKNOWN_LEVEL = 0.35
-#: Bounds of the envelope, metres; and how smooth it is on new rock and where the texture was kept, metres:
-#: about the window in which the texture is judged, so that a change frees little of the ground beside it.
-LEAST, MOST, BLUR, KEPT_BLUR = 0.05, 300.0, 100.0, 50.0
+#: Largest envelope (the least is that of one look), metres; and how smooth it is on new rock and where the
+#: texture was kept, metres: there about the window in which the texture is judged, so that a change frees little
+#: of the ground beside it.
+MOST, BLUR, KEPT_BLUR = 300.0, 100.0, 50.0
 #: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
 TRUST, TRUST_RANGE = 2.0, 60.0
 #: Longest step, in slant widths of a block, and of the log reflectivity; halvings of one that does not help.
@@ -210,7 +211,8 @@ class Descent:
                 break
             size *= 0.5
         samples = solver.samples(SAMPLES, self.rng)[0]
-        state = replace(trial.state, envelope=self._envelope(trial.state, kept, samples[:, :n]))
+        least = learning.CHANGE_FLOOR * problem.unit
+        state = replace(trial.state, envelope=self._envelope(trial.state, kept, samples[:, :n], least))
         if learn:
             state = replace(state, noise=learning.noise(rows, samples, state.noise))
         return replace(trial, state=state)
@@ -242,7 +244,7 @@ class Descent:
         level = np.where(np.isfinite(level), level, UNKNOWN_LEVEL)
         return np.asarray(1 / (0.5 * SPREAD**2 + level**2))
 
-    def _envelope(self, state: State, kept: Float, samples: Float) -> Float:
+    def _envelope(self, state: State, kept: Float, samples: Float, least: float) -> Float:
         """Learn how much each place may change: closely where the texture tells it, widely on new rock."""
         variance = np.mean(samples**2, axis=0).reshape(self.nodes.shape)
         square = state.change**2 + gaussian_filter(variance, SMOOTH_VARIANCE)
@@ -250,7 +252,7 @@ class Descent:
             gaussian_filter(square, [blur / step for step in self.nodes.spacing], mode="nearest")
             for blur in (KEPT_BLUR, BLUR)
         )
-        return np.asarray(np.clip(np.sqrt(kept * close + (1 - kept) * wide), LEAST, MOST))
+        return np.asarray(np.clip(np.sqrt(kept * close + (1 - kept) * wide), least, MOST))
 
     def posterior(self, problem: Problem, at: Point, kept: Float) -> Posterior:
         """Draw from the posterior of the finest blocks, without the trust: it tells nothing of the ground."""
