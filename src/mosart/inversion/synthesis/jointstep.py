@@ -33,8 +33,8 @@ SPREAD = 0.03
 #: different products.
 UNKNOWN_LEVEL = 0.35
 #: Largest envelope (the least is that of one look), metres; and how smooth it is on new rock and where the
-#: texture was kept, metres: there about the window in which the texture is judged, so that a change frees little
-#: of the ground beside it.
+#: texture was kept, metres: there about the window in which the texture is judged, so that a change frees
+#: little of the ground beside it.
 MOST, BLUR, KEPT_BLUR = 300.0, 100.0, 50.0
 #: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
 TRUST, TRUST_RANGE = 2.0, 60.0
