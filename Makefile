@@ -1,7 +1,7 @@
 # make demo   installs what a user needs and runs the whole chain on a simulated crater
 # make test   installs everything else and runs the linters, the type checker and the tests
 # make test-kill      kills runs at random moments, 100 times with each signal
-# make test-clients   opens products of the demo's stack with MintPy, bowser and QGIS, in environments of their own
+# make test-clients   opens products of the demo's stacks with MintPy, bowser and QGIS, in environments of their own
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -49,7 +49,9 @@ test-kill: .venv/.dev
 
 test-clients: demo
 	$(BIN)/mosart run --stack demo/crater.h5 --out demo/dates --areas demo/crater.geojson --despeckle none --quiet
-	CLIENTS=$(CURDIR)/.clients PYTHON=$(PYTHON) sh clients/run.sh demo/products demo/dates
+	$(BIN)/mosart run --stack demo/ascending.h5 --stack demo/descending.h5 --out demo/looks \
+	  --reference 20200101..20200120 --epoch 20200125..20200213 --quiet
+	CLIENTS=$(CURDIR)/.clients PYTHON=$(PYTHON) sh clients/run.sh demo/products demo/dates demo/looks
 
 benchmarks: .venv/.dev
 	$(BIN)/python benchmarks/against_original.py

@@ -35,7 +35,7 @@ def main(folder: Path, picture: str = "") -> int:
             faults.append(f"{layer.name()} is not valid: {layer.error().message()}")
             continue
         kind = layer.renderer().type()
-        wanted = "paletted" if layer.id().startswith("mask") else "singlebandpseudocolor"
+        wanted = "paletted" if layer.id().startswith(("mask", "looks")) else "singlebandpseudocolor"
         if kind != wanted:
             faults.append(f"{layer.name()} is drawn by {kind}, expected {wanted}")
         time = layer.temporalProperties()

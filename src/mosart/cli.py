@@ -19,12 +19,13 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
 from .errors import InputError, MosartError, stop_behind
+from .stops import heeded_stops
 from .workflow.config import Config
 from .workflow.configfile import load, refusal
 from .workflow.provenance import software_version
@@ -487,8 +488,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = join_numbers(sys.argv[1:] if arguments is None else arguments)
     try:
-        _stop_on_sigterm()
-        app(words, exit_on_error=False, print_error=False)
+        with heeded_stops():
+            app(words, exit_on_error=False, print_error=False)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else EXIT_FAILED
     except BrokenPipeError:  # `mosart info FILE | head`
@@ -547,15 +548,3 @@ def _refused(error: CycloptsError | InputError) -> str:
     command = " ".join(error.command_chain or ())
     text = str(error).strip()
     return f"{text}\n  what to do: `mosart {command}{' ' if command else ''}--help` lists the options"
-
-
-def _stop_on_sigterm() -> None:
-    """Leave by an exception when the system asks to stop, so that nothing is left half written."""
-
-    def leave(number: int, _frame: Any) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    try:
-        signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not in the main thread: whoever called is in charge of signals
-        return

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from mosart.inversion.synthesis.band import BESIDE, Ordering, Room
 from mosart.inversion.synthesis.gains import date_gain
 from mosart.inversion.synthesis.noise import effective_looks, looks_of_log_variance
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.reflectivity import choose_kernel, predict
-from mosart.inversion.synthesis.solver import Direct, Iterative, Ordering
+from mosart.inversion.synthesis.solver import Direct, Iterative, make_solver
 
 
 def test_the_field_has_unit_variance_and_the_range_that_it_is_given():
@@ -55,22 +56,51 @@ def test_direct_and_iterative_solvers_agree_and_their_samples_have_the_posterior
     assert direct.log_determinant() == pytest.approx(np.linalg.slogdet(precision)[1], rel=1e-6)
 
 
-def test_the_band_is_as_wide_as_the_nodes_that_a_row_of_the_jacobian_joins():
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("number", [1, BESIDE + 1])
+def test_rows_that_reach_far_widen_the_band_only_where_they_are_many(number, single):
     shape = (5, 30)
-    jacobian = sp.csr_array(
-        (np.array([1.0, 1.0, 0.0]), (np.zeros(3, int), np.array([0, 154, 149]))), shape=(1, 300)
-    )
+    wide = np.zeros((number, 300))
+    wide[:, 0], wide[:, 154] = 1.0, np.linspace(1.0, 2.0, number)
+    near = np.random.default_rng(0).normal(size=(60, 3))
+    ones = sp.csr_array((near.ravel(), (np.repeat(np.arange(60), 3), np.arange(180))), shape=(60, 300))
+    zero = sp.csr_array((np.zeros(1), (np.zeros(1, int), np.array([149]))), shape=(1, 300))
+    jacobian = sp.csr_array(sp.vstack([sp.csr_array(wide), ones, zero], format="csr"))
     priors = [Prior(Matern(shape, (8.0, 12.0), 130.0), np.ones(shape))] * 2
-    ordering = Ordering(jacobian, priors)  # along the five rows: two columns of K, or the row's four
-    assert ordering.width == 4 * 5 * 2 + 1
-    precision = jacobian.toarray().T @ jacobian.toarray()
+    ordering = Ordering(jacobian, priors)  # along the five rows: two columns of K, or four of a row
+    assert ordering.width == (4 * 5 * 2 + 1 if number > BESIDE else 2 * 2 * 5)
     factor = sp.block_diag([p.factor for p in priors]).toarray()
-    direct = Direct(jacobian, priors)
-    np.testing.assert_allclose(
-        direct.solve(np.arange(300.0)),
-        np.linalg.solve(precision + factor.T @ factor, np.arange(300.0)),
-        rtol=1e-6,
-    )
+    precision = jacobian.toarray().T @ jacobian.toarray() + factor.T @ factor
+    direct = Direct(jacobian, priors, single=single)
+    right = np.arange(300.0)
+    np.testing.assert_allclose(direct.solve(right), np.linalg.solve(precision, right), rtol=1e-5, atol=1e-6)
+    assert direct.log_determinant() == pytest.approx(np.linalg.slogdet(precision)[1], rel=1e-5)
+    drawn = direct.samples(8, np.random.default_rng(1))[0]
+    exact = Iterative(jacobian, priors).samples(8, np.random.default_rng(1))[0]
+    assert np.abs(drawn - exact).max() < 1e-3 * np.abs(exact).max()
+
+
+def test_single_precision_is_corrected_and_gives_way_where_it_does_not_suffice():
+    shape = (30, 40)
+    n = shape[0] * shape[1]
+    rng = np.random.default_rng(4)
+    right = rng.normal(size=n)
+    jacobian = sp.csr_array(([1.0], ([0], [n // 2])), shape=(1, n))
+    for length in (300.0, 1e6):  # the longer the range, the smoother what is left to the data
+        prior = Prior(Matern(shape, (8.0, 12.0), length), np.geomspace(0.01, 100.0, n).reshape(shape))
+        exact = make_solver(jacobian, [prior], "direct").solve(right)
+        found = make_solver(jacobian, [prior], "direct", single=True).solve(right)
+        assert np.linalg.norm(found - exact) < 1e-3 * np.linalg.norm(exact)
+
+
+def test_memory_that_is_used_again_holds_nothing_of_what_was_there():
+    shape, room = (6, 7), Room()
+    jacobian = sp.csr_array(np.random.default_rng(5).normal(size=(20, 42)) * (np.arange(42) < 5))
+    found = []
+    for envelope in (5.0, 0.5, 5.0):
+        prior = Prior(Matern(shape, (8.0, 12.0), 130.0), np.full(shape, envelope))
+        found.append(Direct(jacobian, [prior], single=envelope < 1, room=room).solve(np.ones(42)))
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("looks", [0.5, 1.0, 7.3, 300.0])

@@ -3,15 +3,20 @@
 When a write fails the HDF5 library cannot close its file any more, and takes the whole process down
 when that ends. So the library writes through a Python file that swallows what can no longer be written,
 and the error is raised by us.
+
+A stop by the user that arrives inside that Python file would be an error inside the library, which loses
+it or, on freeing a dataset, may not even tell: it waits until the library has come back.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import h5py
@@ -32,14 +37,22 @@ class GuardedFile(io.RawIOBase):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         self.failure: OSError | None = None
+        self.waiting: Callable[[], object] | None = None
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         self._position = 0
         self._end = 0
 
     def check(self) -> None:
-        """Raise the failure, if there was one."""
+        """Act on a stop that waits, and raise the failure, if there was one."""
+        self.check_stop()
         if self.failure is not None:
             raise self.failure
+
+    def check_stop(self) -> None:
+        """Act on a stop that waits."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting()
 
     def close(self) -> None:
         """Close the file."""
@@ -109,6 +122,48 @@ class GuardedFile(io.RawIOBase):
         """Do nothing: nothing is held back."""
 
 
+#: What the library calls, from wherever it happens to be.
+_CALLED = frozenset(
+    method.__code__
+    for method in (
+        GuardedFile.tell,
+        GuardedFile.seek,
+        GuardedFile.write,
+        GuardedFile.readinto,
+        GuardedFile.truncate,
+        GuardedFile.flush,
+    )
+)
+
+
+@contextmanager
+def _stops_wait(raw: GuardedFile) -> Iterator[None]:
+    """Let signals that arrive inside the library's calls wait for the next check, or for the end."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        inside = frame
+        while inside is not None and inside.f_code not in _CALLED:
+            inside = inside.f_back
+        if inside is None:
+            earlier[number](number, frame)
+        else:
+            raw.waiting = lambda: earlier[number](number, None)
+
+    earlier: dict[int, Callable[[int, FrameType | None], object]] = {}
+    if threading.current_thread() is threading.main_thread():  # only there can signals be handled
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if callable(before):
+                earlier[number] = before
+                signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for stop, before in earlier.items():
+            signal.signal(stop, before)
+        raw.check_stop()
+
+
 class NewFile:
     """An HDF5 file being written.
 
@@ -169,7 +224,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[NewFile]:
     with atomic_path(path) as temporary:
         raw = GuardedFile(temporary)
         try:
-            with h5py.File(raw, "w", track_order=True) as file:
+            with _stops_wait(raw), h5py.File(raw, "w", track_order=True) as file:
                 new = NewFile(file, raw)
                 yield new
                 new.finish()

@@ -75,7 +75,7 @@ def responses(problem: Problem, state: State, disturbed: Sequence[Sequence[Scene
     rendered, merges = problem.render(state), problem.merging((1, 1))
     rows = linearise(problem, state, rendered, merges)
     weighted, _ = stack_rows(rows)
-    solver = make_solver(weighted, problem.priors(state), problem.solver)
+    solver = make_solver(weighted, problem.priors(state), problem.solver, room=problem.room)
     roots = [
         np.sqrt(np.minimum(1.0, HUBER / np.maximum(np.abs(np.nan_to_num(r.standard)), 1e-9)) / v)
         for r, v in zip(rows, problem.variances(rendered, state, merges))

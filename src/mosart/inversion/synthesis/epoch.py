@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .agreement import dem_std
+from .band import Room
 from .costs import scoring
 from .disturb import responses, with_law, with_offset
 from .ground import newly_hidden, visibility
@@ -24,7 +25,7 @@ from .hypotheses import (
 )
 from .look import Look, Measured
 from .matching import Matching, on_points
-from .newton import AGAIN, FROM_START, refine
+from .newton import AGAIN, refine
 from .posterior import Solution
 from .prior import Matern
 from .problem import Problem
@@ -34,6 +35,7 @@ from .render import Scene
 from .rivals import Rivals, better
 from .search import Start
 from .texture import WINDOWS, Texture
+from .window import refine_around
 
 logger = logging.getLogger(__name__)
 
@@ -169,9 +171,11 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     measured = measure(reference, epoch)
     spacing = (scene.block[0] * scene.ground.azimuth_spacing, scene.ground.spacing * scene.ground.facets)
 
+    room = Room()
+
     def problem(nodes: float, scene: Scene) -> Problem:
         field = Matern(scene.knots, spacing, nodes * spacing[1])
-        return Problem([Look(scene, measured)], field, seed=seed, solver=solver)
+        return Problem([Look(scene, measured)], field, seed=seed, solver=solver, room=room)
 
     base = problem(FIRST_RANGE, scene)
     solution = refine(base, base.start())
@@ -187,14 +191,18 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
         if asked.any():
             held = _held(rivals.texture_at_zero(WINDOWS[:1]))
             start = search_patches(matching, asked, scene.nodes, held)
-            solution, contradictions = better(base, solution, rivals, start)
+            solution, contradictions = better(base, solution, rivals, start, asked)
             rock = rivals.rock(solution, at_zero)
         first = solution
         if rock.new.any() and rock.new.mean() < 1 - LEAST_OLD:
             scene = rivals.without(rock.new)
             base = problem(FIRST_RANGE, scene)
-            d = np.where(rock.held, 0.0, rivals.onto_search(solution.change))
-            solution = refine(base, rivals.begin(base, d), FROM_START, uniform_steps=0)
+            solution = refine_around(
+                base,
+                solution,
+                rivals.begin(base, np.where(rock.held, 0.0, rivals.onto_search(solution.change))),
+                rivals.onto_nodes(rock.new | rock.held),
+            )
     best, chosen, spread = solution, FIRST_RANGE, np.zeros_like(solution.change)
     if np.isfinite(solution.evidence) and moved.sum() >= FEWEST_MOVED:
         others = {nodes: problem(nodes, scene) for nodes in RANGES if nodes != FIRST_RANGE}

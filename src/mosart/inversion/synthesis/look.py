@@ -79,6 +79,22 @@ def merging(shape: tuple[int, int], by: tuple[int, int]) -> sp.csr_array | None:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """What a window of a look takes over from the whole.
+
+    Parameters
+    ----------
+    dark : float
+        Energy below which a block is dark.
+    gain : ndarray (block row,)
+        Log gain of its rows.
+    """
+
+    dark: float
+    gain: Float
+
+
+@dataclass(frozen=True)
 class Look:
     """An image and the ground that it shows.
 
@@ -92,16 +108,21 @@ class Look:
         From the nodes of the fields to the scene's knots, (knots, nodes); by default they are the same.
     reads : tuple of int
         The fields of brightness whose sum is this look's change of log reflectivity.
+    fixed : Fixed, optional
+        Of a window: what the whole has told; measured on the blocks if not given.
     """
 
     scene: Scene
     measured: Measured
     interpolation: sp.csr_array | None = None
     reads: tuple[int, ...] = (0,)
+    fixed: Fixed | None = None
 
     @cached_property
     def dark(self) -> float:
         """Energy below which a block is dark."""
+        if self.fixed is not None:
+            return self.fixed.dark
         return DARK * float(np.median(self.measured.energy[self.measured.share > LEAST_SHARE]))
 
     @cached_property
@@ -206,6 +227,8 @@ class Look:
         ndarray (block row,)
             Natural logarithm.
         """
+        if self.fixed is not None:
+            return self.fixed.gain
         variance = self.variance(out) * noise
         still = 1 / (1 + (self.at_blocks(envelopes[0], out) / still_height) ** 2)
         # a gain is read from brightness that has not changed either

@@ -89,20 +89,39 @@ def refine(
     steps: list[float] = []
     for nodes, levels in groupby(pyramid, key=lambda level: level.nodes):
         if nodes == (1, 1):
-            state = _descend(problem, state, list(levels), steps, uniform_steps)
+            state = descend(problem, state, list(levels), steps, uniform_steps)
             continue
         coarse, onto = problem.coarsened(nodes)
         mean = sp.diags_array(1 / np.asarray(onto.sum(axis=0))) @ onto.T
         started = carried(state, sp.csr_array(mean), coarse.field.shape)
-        found = _descend(coarse, started, list(levels), steps, uniform_steps)
+        found = descend(coarse, started, list(levels), steps, uniform_steps)
         state = carried(found, onto, problem.field.shape)
     return posterior(problem, state, tuple(steps))
 
 
-def _descend(
+def descend(
     problem: Problem, state: State, levels: Sequence[Level], steps: list[float], uniform_steps: int
 ) -> State:
-    """Take the steps of some levels on one set of nodes."""
+    """Take the steps of some levels on one set of nodes.
+
+    Parameters
+    ----------
+    problem : Problem
+        On these nodes.
+    state : State
+        The start; not changed.
+    levels : sequence of Level
+        From coarse to fine; their nodes do not count.
+    steps : list of float
+        Root-mean-square steps so far, metres; those that are taken are added.
+    uniform_steps : int
+        Of all, steps with one envelope for all places.
+
+    Returns
+    -------
+    State
+        Where they end.
+    """
     rendered = problem.render(state, derivatives=False)
     for level in levels:
         merges = problem.merging(level.merged)
@@ -111,7 +130,9 @@ def _descend(
             state = replace(state, gain=problem.gains(rendered, state))
             equations = linearise(problem, state, rendered, merges)
             weighted, right = stack_rows(equations)
-            solver = make_solver(weighted, problem.priors(state), problem.solver)
+            solver = make_solver(
+                weighted, problem.priors(state), problem.solver, single=True, room=problem.room
+            )
             target = solver.solve(weighted.T @ right)
             new, rendered = _search_line(problem, state, target, rendered, merges)
             steps.append(float(np.sqrt(np.mean((new.change - state.change) ** 2))))

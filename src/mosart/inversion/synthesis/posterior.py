@@ -103,7 +103,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     rows = linearise(problem, state, rendered, problem.merging((1, 1)))
     priors = problem.priors(state)
     weighted, right = stack_rows(rows)
-    solver = make_solver(weighted, priors, problem.solver)
+    solver = make_solver(weighted, priors, problem.solver, room=problem.room)
     shape, n = state.change.shape, state.change.size
     samples, white = solver.samples(FINAL_SAMPLES, problem.rng)
     mean = solver.solve(weighted.T @ right)[:n].reshape(shape)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .band import Room
 from .look import Look, merging
 from .prior import Matern, Prior
 from .render import Rendered
@@ -75,9 +76,20 @@ class Problem:
         Of the posterior samples.
     solver : {"auto", "direct", "iterative"}
         See :func:`mosart.inversion.synthesis.solver.make_solver`.
+    room : Room, optional
+        Memory that the solvers of this problem share, and those of others that are solved before or after.
     """
 
-    def __init__(self, looks: Sequence[Look], field: Matern, *, seed: int = 0, solver: str = "auto") -> None:
+    def __init__(
+        self,
+        looks: Sequence[Look],
+        field: Matern,
+        *,
+        seed: int = 0,
+        solver: str = "auto",
+        room: Room | None = None,
+    ) -> None:
+        self.room = Room() if room is None else room
         self.looks, self.field, self.solver = tuple(looks), field, solver
         self.bright_field = Matern(field.shape, field.spacing, BRIGHT_RANGE * field.range)
         self.bright_fields = 1 + max(max(look.reads) for look in self.looks)
@@ -133,7 +145,7 @@ class Problem:
             replace(look, interpolation=onto if look.interpolation is None else look.interpolation @ onto)
             for look in self.looks
         ]
-        coarse = Problem(looks, Matern(shape, spacing, self.field.range), solver=self.solver)
+        coarse = Problem(looks, Matern(shape, spacing, self.field.range), solver=self.solver, room=self.room)
         coarse.rng = self.rng
         return coarse, onto
 

@@ -49,6 +49,10 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
     start_of = np.empty(ranges, np.int64)
     row_d = np.zeros(0)
     row_b = np.zeros(0)
+    knot_of = np.arange(points) // facets
+    part_of = (np.arange(points) - knot_of * facets) / facets
+    row_change = np.empty(knots)
+    row_bright = np.empty(knots)
     for j in range(rows):
         a = j // rows_block
         t = (j + 0.5) / rows_block - 0.5
@@ -68,16 +72,15 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
                 row_d = np.zeros(total)
                 row_b = np.zeros(total)
         # profile of this row
+        for k in range(knots):
+            row_change[k] = (1 - wz) * d[a0, k] + wz * d[a1, k]
+            row_bright[k] = (1 - wz) * b[a0, k] + wz * b[a1, k]
         for i in range(points):
-            k = i // facets
-            f = (i - k * facets) / facets
+            k = knot_of[i]
+            f = part_of[i]
             k1 = min(k + 1, knots - 1)
-            change[i] = (1 - wz) * ((1 - f) * d[a0, k] + f * d[a0, k1]) + wz * (
-                (1 - f) * d[a1, k] + f * d[a1, k1]
-            )
-            bright[i] = (1 - wz) * ((1 - f) * b[a0, k] + f * b[a0, k1]) + wz * (
-                (1 - f) * b[a1, k] + f * b[a1, k1]
-            )
+            change[i] = (1 - f) * row_change[k] + f * row_change[k1]
+            bright[i] = (1 - f) * row_bright[k] + f * row_bright[k1]
         rr = offset[j]
         pp = 0.0
         for i in range(points):
@@ -138,10 +141,10 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
             k1 = int(np.floor(hi / slant_block))
             if hi < 0 or k1 < 0 or k0 > ranges - 1:
                 continue
-            knot_a = i // facets
-            knot_b = (i + 1) // facets
-            fa = (i - knot_a * facets) / facets
-            fb = (i + 1 - knot_b * facets) / facets
+            knot_a = knot_of[i]
+            knot_b = knot_of[i + 1]
+            fa = part_of[i]
+            fb = part_of[i + 1]
             if mode == 1:
                 s = 0.5 * (s_[i] + s_[i + 1])
                 slope = (law * s / dp) + (1 - law) * (s * dp - 0.5 * (c_[i] + c_[i + 1]) * dr) / ds2
@@ -178,7 +181,7 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
                         folded[a, k] += e * share
                     left = knot_a
                     if shadower >= 0:
-                        left = min(left, shadower // facets)
+                        left = min(left, knot_of[shadower])
                     first[a, k] = min(first[a, k], left)
                     last[a, k] = max(last[a, k], min(knot_b + 1, knots - 1))
                     continue
@@ -209,8 +212,8 @@ def _render(  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915, PLR0917 
                 row_b[q + ub] += fb * v
                 if shadower >= 0:
                     dm = em * share + e * by_start * sm
-                    km = shadower // facets
-                    fm = (shadower - km * facets) / facets
+                    km = knot_of[shadower]
+                    fm = part_of[shadower]
                     um = min(km + 1, knots - 1)
                     row_d[q + km] += (1 - fm) * dm
                     row_d[q + um] += fm * dm

@@ -20,12 +20,12 @@ from .hypotheses import (
 )
 from .laying import brightness
 from .matching import Matching, on_points
-from .newton import FROM_START, refine
 from .posterior import Solution
 from .problem import Problem, State, huber
 from .render import Scene
 from .search import Start
 from .texture import Texture, regress_texture
+from .window import refine_around
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,9 @@ class Rivals:
         return compete(self.matching, d, np.where(where, other, d), apart, handicap)
 
 
-def better(problem: Problem, solution: Solution, rivals: Rivals, start: Start) -> tuple[Solution, Bool]:
+def better(
+    problem: Problem, solution: Solution, rivals: Rivals, start: Start, asked: Bool
+) -> tuple[Solution, Bool]:
     """Refine again from the best start of every place; keep what explains the image better.
 
     Parameters
@@ -102,6 +104,8 @@ def better(problem: Problem, solution: Solution, rivals: Rivals, start: Start) -
         The hypotheses.
     start : Start
         Of the search.
+    asked : ndarray (block row, node) bool
+        Where it ran.
 
     Returns
     -------
@@ -113,7 +117,9 @@ def better(problem: Problem, solution: Solution, rivals: Rivals, start: Start) -
     apart = APART_PIXELS * problem.unit
     d = compete(rivals.matching, start.change, rivals.onto_search(solution.change), apart).change
     d = compete(rivals.matching, d, np.zeros(d.shape), apart).change
-    found = refine(problem, rivals.begin(problem, d), FROM_START, uniform_steps=0)
+    begin = rivals.begin(problem, d)
+    differs = asked | (np.abs(begin.change - solution.change) > apart)
+    found = refine_around(problem, solution, begin, differs)
     first, second = _misfit(solution), _misfit(found)
     logger.info("misfit %.0f from zero, %.0f from the search", first, second)
     kept, other = (found, solution) if second < first else (solution, found)

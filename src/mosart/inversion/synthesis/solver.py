@@ -8,17 +8,14 @@ larger ones. From the same random numbers both draw the same samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError
-from scipy.linalg.blas import dtrsm
-from scipy.linalg.lapack import dpbtrf, dpbtrs
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, get_blas_funcs, get_lapack_funcs
 
-from mosart.compiled import compiled
-
+from .band import Ordering, Room, add_prior, add_products, substitute
 from .prior import Prior
 
 Float = NDArray[np.float64]
@@ -27,8 +24,12 @@ Int = NDArray[np.int64]
 #: Numbers in the band of the factor up to which it is made: 250 megabytes, within seconds.
 LARGEST_BAND = 3.2e7
 
-#: Right-hand sides from which they are solved together, and columns of the band taken at a time then.
-FEWEST_TOGETHER, PANEL = 4, 64
+#: Most corrections of a solution from a factor of single precision, and the share of the right-hand side that
+#: may be left, beyond which it is made in double precision.
+CORRECTIONS, UNCORRECTED = 6, 1e-5
+
+#: Right-hand sides from which they are solved together.
+FEWEST_TOGETHER = 4
 
 #: Relative residual at which conjugate gradients stop, of a step and of a posterior sample: so small that
 #: both solvers take the same number of steps.
@@ -57,103 +58,6 @@ def _draw(data: int, unknowns: int, number: int, rng: np.random.Generator) -> tu
     return rng.standard_normal((data, number)), rng.standard_normal((unknowns, number))
 
 
-@compiled
-def _add_products(pointer: Int, index: Int, value: Float, place: Int, band: Float) -> None:
-    """Add ``JᵀJ`` of a sparse ``J`` to the lower band of a matrix whose unknowns are reordered."""
-    for r in range(len(pointer) - 1):
-        for p in range(pointer[r], pointer[r + 1]):
-            i = place[index[p]]
-            for q in range(pointer[r], pointer[r + 1]):
-                j = place[index[q]]
-                if j <= i and value[p] != 0.0 and value[q] != 0.0:  # a stored zero may lie beyond the band
-                    band[i - j, j] += value[p] * value[q]
-
-
-@compiled
-def _add_prior(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
-    row, column, value, inverse, place, band,
-):  # fmt: skip
-    """Add a prior's precision, given by its entries, with the inverse envelope on both sides."""
-    for q in range(len(value)):
-        i, j = place[row[q]], place[column[q]]
-        if j <= i:
-            band[i - j, j] += value[q] * inverse[row[q]] * inverse[column[q]]
-
-
-@compiled
-def _bandwidth(pointer: Int, index: Int, value: Float, place: Int) -> int:
-    """Furthest two unknowns of a row of ``J``, in their new order."""
-    widest = 0
-    for r in range(len(pointer) - 1):
-        low, high = len(place), -1
-        for p in range(pointer[r], pointer[r + 1]):
-            if value[p] != 0.0:
-                low, high = min(low, place[index[p]]), max(high, place[index[p]])
-        widest = max(widest, high - low)
-    return widest
-
-
-class Ordering:
-    """The unknowns of a node side by side, nodes along the axis that makes the band narrow.
-
-    Parameters
-    ----------
-    weighted : scipy.sparse.csr_array (data, unknowns)
-        ``√W J``.
-    priors : sequence of Prior
-        One for each block of unknowns, all on the same nodes.
-    """
-
-    def __init__(self, weighted: sp.csr_array, priors: Sequence[Prior]) -> None:
-        ny, nx = priors[0].envelope.shape
-        fields, node = len(priors), np.arange(ny * nx)
-        reach = [2 * fields * n for n in (nx, ny)]  # of KᵀK
-        found = []
-        for at, prior_reach in zip((node, (node % nx) * ny + node // nx), reach):
-            place = (at[None] * fields + np.arange(fields)[:, None]).ravel()
-            data_reach = _bandwidth(
-                weighted.indptr.astype(np.int64), weighted.indices.astype(np.int64), weighted.data, place
-            )
-            found.append((max(prior_reach, data_reach), place))
-        width, self.place = min(found, key=lambda f: f[0])
-        self.width: int = min(width, len(self.place) - 1)
-
-    @property
-    def band(self) -> int:
-        """Numbers in the band."""
-        return (self.width + 1) * len(self.place)
-
-
-def _substitute(band: Float, right: Float) -> None:
-    """Solve ``L Lᵀ x = b`` in place for many right-hand sides (unknown, number), some columns at a time.
-
-    LAPACK's own routine takes one right-hand side after the other and waits for the memory each time.
-    """
-    width, n = len(band) - 1, band.shape[1]
-    # column j of the band begins at the diagonal: seen with one row less it is the matrix itself
-    matrix = np.lib.stride_tricks.as_strided(
-        band, (n, n), (band.itemsize, width * band.itemsize), writeable=False
-    )
-    wide = min(PANEL, width)
-    panels = []
-    for k in range(0, n, wide):
-        here, full = slice(k, min(k + wide, n)), min(k + width, n)
-        # below the square on the diagonal: rows that all columns reach, and those that only the last ones do
-        panels.append((here, slice(here.stop, max(full, here.stop)), slice(full, min(full + wide, n))))
-    for here, whole, corner in panels:
-        x = right[here]
-        dtrsm(1.0, matrix[here, here], x.T, side=1, lower=1, trans_a=1, overwrite_b=1)
-        right[whole] -= matrix[whole, here] @ x
-        if corner.stop > corner.start:
-            right[corner] -= np.triu(matrix[corner, here]) @ x
-    for here, whole, corner in reversed(panels):
-        x = right[here]
-        x -= matrix[whole, here].T @ right[whole]
-        if corner.stop > corner.start:
-            x -= np.triu(matrix[corner, here]).T @ right[corner]
-        dtrsm(1.0, matrix[here, here], x.T, side=1, lower=1, overwrite_b=1)
-
-
 class Direct:
     """Banded Cholesky factorisation (LAPACK).
 
@@ -165,50 +69,103 @@ class Direct:
         One for each block of unknowns, in order.
     ordering : Ordering, optional
         Of the unknowns.
+    single : bool
+        Factorise in single precision, in half of the time. What is solved for is corrected to the precision
+        of the other; the samples, whose own scatter is larger by far, and the determinant are not.
+    room : Room, optional
+        Memory of the band.
 
     Raises
     ------
     scipy.linalg.LinAlgError
         If the numbers are not finite.
+
+    Notes
+    -----
+    Rows of the Jacobian that reach beyond the band are few and come in afterwards: with the others' precision
+    ``P`` and these rows ``V``, ``(P + VᵀV)⁻¹ = P⁻¹ - P⁻¹Vᵀ (I + V P⁻¹Vᵀ)⁻¹ V P⁻¹`` (Woodbury).
     """
 
     def __init__(
-        self, weighted: sp.csr_array, priors: Sequence[Prior], ordering: Ordering | None = None
+        self,
+        weighted: sp.csr_array,
+        priors: Sequence[Prior],
+        ordering: Ordering | None = None,
+        *,
+        single: bool = False,
+        room: Room | None = None,
     ) -> None:
-        self._weighted, self._priors = weighted, list(priors)
-        order = Ordering(weighted, priors) if ordering is None else ordering
+        self._weighted, self._priors, self._single = weighted, list(priors), single
+        order = self._order = Ordering(weighted, priors) if ordering is None else ordering
         self._place = order.place
-        band = np.zeros((order.width + 1, len(order.place)), order="F")
+        band = (room or Room()).band(order.width + 1, len(order.place), np.float32 if single else np.float64)
         offset = 0
         for prior in priors:
             stencil, n = prior.field.precision, prior.envelope.size
-            _add_prior(
+            add_prior(
                 stencil.row, stencil.col, stencil.data, 1 / prior.envelope.ravel(),
                 order.place[offset : offset + n], band,
             )  # fmt: skip
             offset += n
-        _add_products(
-            weighted.indptr.astype(np.int64),
-            weighted.indices.astype(np.int64),
-            weighted.data,
-            order.place,
-            band,
+        value = weighted.data
+        if len(order.beside):
+            value = value.copy()
+            for row in order.beside:
+                value[weighted.indptr[row] : weighted.indptr[row + 1]] = 0.0
+        add_products(
+            weighted.indptr.astype(np.int64), weighted.indices.astype(np.int64), value, order.place, band
         )
-        self._cholesky, info = dpbtrf(band, lower=1, overwrite_ab=1)
+        factorise: Any = get_lapack_funcs("pbtrf", (band,))
+        self._one: Any = get_lapack_funcs("pbtrs", (band,))
+        self._triangle: Any = get_blas_funcs("trsm", (band,))
+        self._cholesky, info = factorise(band, lower=1, overwrite_ab=1)
         if info != 0:
             raise LinAlgError("the normal equations are not positive definite")
+        self._beside = np.asarray(weighted[order.beside].toarray())
+        if len(order.beside):
+            self._reply = self._within(self._beside.T)
+            self._schur = cho_factor(np.eye(len(order.beside)) + self._beside @ self._reply, lower=True)
 
-    def _solve(self, right: Float) -> Float:
-        ordered = np.empty_like(right, order="C")
+    def _within(self, right: Float) -> Float:
+        """Solve with the band alone."""
+        ordered = np.empty(right.shape, self._cholesky.dtype, order="C")
         ordered[self._place] = right
         if right.shape[1] < FEWEST_TOGETHER or len(self._cholesky) == 1:
-            return np.asarray(dpbtrs(self._cholesky, ordered, lower=1)[0][self._place])
-        _substitute(self._cholesky, ordered)
-        return np.asarray(ordered[self._place])
+            return np.asarray(self._one(self._cholesky, ordered, lower=1)[0][self._place], dtype=np.float64)
+        substitute(self._cholesky, ordered, self._triangle)
+        return np.asarray(ordered[self._place], dtype=np.float64)
+
+    def _solve(self, right: Float) -> Float:
+        found = self._within(right)
+        if len(self._beside):
+            found -= self._reply @ cho_solve(self._schur, self._beside @ found)
+        return found
+
+    def _apply(self, x: Float) -> Float:
+        """Multiply with the precision."""
+        out = np.asarray(self._weighted.T @ (self._weighted @ x))
+        offset = 0
+        for p in self._priors:
+            n = p.envelope.size
+            inverse, factor = 1 / p.envelope.ravel(), p.field.factor
+            out[offset : offset + n] += inverse * (factor.T @ (factor @ (inverse * x[offset : offset + n])))
+            offset += n
+        return out
 
     def solve(self, right: Float) -> Float:
         """Solve for one right-hand side."""
-        return self._solve(right[:, None])[:, 0]
+        found = self._solve(right[:, None])[:, 0]
+        if not self._single:
+            return found
+        scale = float(np.linalg.norm(right))
+        for _ in range(CORRECTIONS):
+            left = right - self._apply(found)
+            if float(np.linalg.norm(left)) <= TOLERANCE * scale:
+                return found
+            found = found + self._solve(left[:, None])[:, 0]
+        if float(np.linalg.norm(right - self._apply(found))) <= UNCORRECTED * scale:
+            return found
+        return Direct(self._weighted, self._priors, self._order).solve(right)
 
     def samples(self, number: int, rng: np.random.Generator) -> tuple[Float, Float]:
         """Perturb and solve: the right-hand side is a draw with the precision as its covariance."""
@@ -223,7 +180,8 @@ class Direct:
 
     def log_determinant(self) -> float | None:
         """Of the precision."""
-        return float(2 * np.log(self._cholesky[0]).sum())
+        beside = 2 * np.log(np.diag(self._schur[0])).sum() if len(self._beside) else 0.0
+        return float(2 * np.log(self._cholesky[0].astype(np.float64)).sum() + beside)
 
 
 class Iterative:
@@ -297,7 +255,14 @@ class Iterative:
         return None
 
 
-def make_solver(weighted: sp.csr_array, priors: Sequence[Prior], kind: str = "auto") -> Solver:
+def make_solver(
+    weighted: sp.csr_array,
+    priors: Sequence[Prior],
+    kind: str = "auto",
+    *,
+    single: bool = False,
+    room: Room | None = None,
+) -> Solver:
     """Choose a solver.
 
     Parameters
@@ -308,6 +273,10 @@ def make_solver(weighted: sp.csr_array, priors: Sequence[Prior], kind: str = "au
         One for each block of unknowns.
     kind : {"auto", "direct", "iterative"}
         ``auto``: by the size of the band.
+    single : bool
+        Whether single precision is enough for samples.
+    room : Room, optional
+        Memory that no other solver uses any more.
 
     Returns
     -------
@@ -318,5 +287,10 @@ def make_solver(weighted: sp.csr_array, priors: Sequence[Prior], kind: str = "au
         return Iterative(weighted, priors)
     ordering = Ordering(weighted, priors)
     if kind == "direct" or ordering.band <= LARGEST_BAND:
-        return Direct(weighted, priors, ordering)
+        if single:
+            try:
+                return Direct(weighted, priors, ordering, single=True, room=room)
+            except LinAlgError:  # for want of digits; what is not finite fails again
+                pass
+        return Direct(weighted, priors, ordering, room=room)
     return Iterative(weighted, priors)

@@ -14,8 +14,8 @@ TILE = (384, 1024)
 #: Pixels around a tile that are solved with it: a correlation range of the change (twelve nodes), beyond
 #: which what is left out does not reach. Along the azimuth it is as many metres.
 HALO_PIXELS = 96
-#: Tiles begin at multiples of this many rows and pixels: whole blocks at every level of the pyramid.
-ALIGNED = (48, 48)
+#: Tiles begin at multiples of this many rows and pixels: whole blocks, and pairs of them, of nearly any size.
+ALIGNED = (24, 24)
 
 
 @dataclass(frozen=True)
