@@ -70,9 +70,7 @@ def test_a_run_that_takes_more_memory_than_is_free_is_warned_of(caplog: pytest.L
 
 
 def test_several_looks_on_a_map_of_millions_of_nodes_take_less_than_four_gibibytes() -> None:
-    small, large = (
-        (8, side, side) for side in (1200, 14142)
-    )  # the large one: 4 million nodes, 50 pixels each
+    small, large = ((8, side, side) for side in (1200, 14142))  # of the large one 50 pixels a node
     for workers in (1, 2, 8):
         told = [estimate_joint([shape, shape], 1, workers) for shape in (small, large)]
         assert told[1].peak < 4 * 2**30
