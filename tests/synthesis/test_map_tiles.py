@@ -81,13 +81,14 @@ def with_tiles(patch: pytest.MonkeyPatch, nodes: int, halo: int) -> None:
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch) -> tuple[NamedStack, ...]:
     """One look that is long in range and one that is long in azimuth: an L, on small tiles."""
-    with_tiles(monkeypatch, 12, 4)
+    with_tiles(monkeypatch, 8, 2)
+    monkeypatch.setattr(maptiles, "ALIGNED_NODES", 2)
     return gathered(look(0, (48, 200), (100.0, -150.0)), look(1, (150, 60), (-120.0, 60.0)))
 
 
 def test_tiles_share_all_that_is_seen_and_leave_out_what_is_not(wide: tuple[NamedStack, ...]) -> None:
     plan = plan_map(wide)
-    spans = [cut(size, 12, 4, maptiles.ALIGNED_NODES) for size in plan.nodes.shape]
+    spans = [cut(size, 8, 2, maptiles.ALIGNED_NODES) for size in plan.nodes.shape]
     assert 1 < len(plan.tiles) < len(spans[0]) * len(spans[1])  # the corner that no look sees has no tile
     for k, one in enumerate(wide):
         lon, lat = (one.stack.dataset[name].values for name in ("longitude", "latitude"))
@@ -244,7 +245,8 @@ def solved() -> Iterator[tuple[Simulation, ElevationChange, ElevationChange, lis
     amplitude[2:, 10:24, 60:90] = np.nan
     gap = Stack(data.assign(amplitude=(data["amplitude"].dims, amplitude)))
     looks[0] = NamedStack("asc", gap, looks[0].frame)
-    reference, entries = plan_together(looks, dates(0) + dates(1), [dates(0, 2) + dates(1, 2)])
+    before = dates(0) + dates(1)
+    reference, entries = plan_together(looks, before, [before, dates(0, 2) + dates(1, 2)])
     grid = common_grid([one.stack for one in looks])
     told: list[tuple[int, int]] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -267,9 +269,12 @@ def test_the_map_by_tiles_is_the_map_in_one_to_a_fraction_of_its_error(
     assert told[-1][0] == told[-1][1] >= 4  # samples of two looks and two tiles or more
     for grid in (None, "asc", "dsc"):
         one, cut_up = (
-            (change if grid is None else change.on_radar(grid)).dataset.isel(date=0).load()
-            for change in (whole, tiled)
+            (change if grid is None else change.on_radar(grid)).dataset.load() for change in (whole, tiled)
         )
+        nought = [data["elevation_change"].values[0] for data in (one, cut_up)]  # the reference itself
+        assert np.mean(np.isfinite(nought[0]) == np.isfinite(nought[1])) > 0.97
+        assert np.nanmax(np.abs(nought[1])) == 0
+        one, cut_up = (data.isel(date=1) for data in (one, cut_up))
         assert list(cut_up.variables) == list(one.variables)
         assert {n: v.dtype for n, v in cut_up.variables.items()} == {
             n: v.dtype for n, v in one.variables.items()
@@ -285,13 +290,13 @@ def test_the_map_by_tiles_is_the_map_in_one_to_a_fraction_of_its_error(
             assert where.sum() > 500
             assert np.sqrt(np.mean(z[where] ** 2)) < 1 / 3
     assert np.mean(tiled.dataset["looks"].values == whole.dataset["looks"].values) > 0.98
-    both = [d.dataset["look_level"].values.ravel() for d in (whole, tiled)]
+    both = [d.dataset["look_level"].values[:, 1] for d in (whole, tiled)]
     assert both[1] == pytest.approx(both[0], abs=0.01)
     assert np.isfinite(tiled.dataset["error_draws"].values).all()
     first = tiled.on_radar("asc").dataset
-    assert np.isfinite(first["row_gain"].values).all()
+    assert np.isfinite(first["row_gain"].values[1]).all()
     truth = np.asarray(simulation.truth["elevation_change"].values[-1])
-    error = first["estimate"].values[0] - truth
+    error = first["estimate"].values[1] - truth
     seen_by_both = truth > 0.2 * HEIGHT
     assert np.sqrt(np.mean(error[seen_by_both] ** 2)) < 0.35 * np.sqrt(np.mean(truth[seen_by_both] ** 2))
 
