@@ -32,6 +32,8 @@ Compared = tuple[tuple[int, tuple[Date, ...]], ...]
 #: Parts of the map from which the levels between the looks are read, spread over what two looks see, and
 #: their nodes in y and x: together ten times the ground of one small image.
 LEVEL_PARTS, LEVEL_NODES = 12, 48
+#: Weight of a tile above which it is the one to tell of a node.
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -231,10 +233,17 @@ def read_levels(
     logs: list[Float] = []
     own: list[Float] = []
 
-    def read(tile: TileData) -> tuple[Float, Float]:
-        return _logs(plan, tile, known, compared)
+    def read(item: tuple[Box, TileData]) -> tuple[Float, Float]:
+        log, level = _logs(plan, item[1], known, compared)
+        # tiles overlap: each node counts once; and ground beside a box lies on its outermost nodes
+        tile, box = item[0], item[1].box
+        counts = np.zeros(plan.nodes.shape)
+        counts[tile.slices] = tile.weight
+        inner = counts[box.slices] > HALF
+        inner[[0, -1]] = inner[:, [0, -1]] = False
+        return log[:, inner], level
 
-    first = (read_tile(plan, looks, stacks, _middle(boxes[k])) for k in chosen)
+    first = ((boxes[k], read_tile(plan, looks, stacks, _middle(boxes[k]))) for k in chosen)
     with closing(in_order(read, first, threads)) as found:
         for log, level in found:
             logs.append(log)
@@ -243,7 +252,7 @@ def read_levels(
         seeing = set(plan.shown(boxes[k])) & set(numbers)
         if not any({numbers[i], numbers[j]} <= seeing for i, j in _lacking(logs)):
             continue
-        log, level = read(read_tile(plan, looks, stacks, boxes[k]))
+        log, level = read((boxes[k], read_tile(plan, looks, stacks, boxes[k])))
         logs.append(log)
         own.append(level)
     levels = [float(np.median(v[np.isfinite(v)])) if np.isfinite(v).any() else 0.0 for v in np.array(own).T]
@@ -268,7 +277,7 @@ def _middle(box: Box) -> Box:
 
 
 def _logs(plan: MapPlan, tile: TileData, known: Sequence[Known], compared: Compared) -> tuple[Float, Float]:
-    """Log reflectivity of the looks on the nodes of a box, (look, node), and each one's own level."""
+    """Log reflectivity of the looks on the nodes of a box, (look, y, x), and each one's own level."""
     nodes = plan.nodes_of(tile.box)
     logs, own = np.full((len(compared), *nodes.shape), np.nan), np.full(len(compared), np.nan)
     taking = []
@@ -285,6 +294,4 @@ def _logs(plan: MapPlan, tile: TileData, known: Sequence[Known], compared: Compa
         mapped, _, _ = lay_looks(references, epochs, [tile.lonlats[k] for k, _ in which], (plan.frame, nodes))
         logs[taking] = gentle_logs(mapped).reshape(len(taking), *nodes.shape)
         own[taking] = [own_level(look) for look in mapped]
-    # ground beside the box lies on its outermost nodes
-    inner = logs[:, 1:-1, 1:-1]
-    return inner.reshape(len(compared), -1), own
+    return logs, own
