@@ -177,7 +177,7 @@ def run_scene(case: Looks, seed: int, original: Path | None, *, alone: bool) -> 
     row["volume"] = [
         _volume(change[k], looks[k], masks[k]["zone"], [on(k, d) for d in joint.draws])
         for k in range(len(looks))
-        if masks[k]["zone"].any()
+        if (masks[k]["zone"] & np.isfinite(change[k])).any()  # nothing given has no volume
     ]
     for name, maps in _others(simulations, case, original, alone).items():
         row[name] = [

@@ -49,7 +49,25 @@ def test_ground_that_the_dem_no_longer_shows_is_found_where_it_is_and_only_there
     assert marked[gaussian_filter(inside * 1.0, 15) < 0.01].mean() < 0.01
     # the slopes there are wrong by as much as two reliefs differ
     expected = np.sqrt(2) * shading(dem)[0].std()
-    assert np.median(found.mismatch[found.mismatch > 0]) == pytest.approx(expected, rel=0.35)
+    wrong = np.repeat(np.repeat(found.mismatch, BLOCK[0], 0), BLOCK[1], 1)[inside]
+    assert np.median(wrong[wrong > 0]) == pytest.approx(expected, rel=0.35)
+
+
+@pytest.mark.parametrize(("texture", "seen"), [(0.0, True), (0.4, False)])
+def test_a_pit_that_a_smooth_dem_does_not_show_stands_out_of_ground_without_texture(texture, seen):
+    y, x = np.meshgrid(*(PIXEL * np.arange(n) for n in SHAPE), indexing="ij")
+    far = np.hypot(x - 400, y - 200)
+    dem = relief(1, 40, 3.0)
+    pit = dem - 10.0 * np.exp(-((far / 40) ** 2) / 2)
+    field = gaussian_filter(np.random.default_rng(5).normal(size=SHAPE), 6)
+    log, per_log = shading(pit)
+    image = log + 0.05 * np.random.default_rng(9).normal(size=SHAPE) + texture * field / field.std()
+    unit = shading(dem)[0].astype(np.float32)
+    found = compare(image.astype(np.float32), unit, np.ones(SHAPE, bool), per_log)
+    marked = np.repeat(np.repeat(found.mismatch > 0, BLOCK[0], 0), BLOCK[1], 1)
+    assert (marked[far < 40].mean() > 0.6) == seen
+    assert marked[far > 150].mean() < 0.01
+    assert ("does not describe" in found.text) == seen
 
 
 def test_fine_noise_of_the_heights_is_measured():

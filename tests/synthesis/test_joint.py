@@ -14,14 +14,20 @@ import scipy.sparse as sp
 
 from mosart.inversion.synthesis.bordered import Bordered
 from mosart.inversion.synthesis.fractal import Fractal
-from mosart.inversion.synthesis.joint import Joint, _chosen, solve_jointly
+from mosart.inversion.synthesis.joint import CONTRADICTED, Joint, _chosen, solve_jointly
 from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brightness_width
 from mosart.inversion.synthesis.kept import chance_kept
-from mosart.inversion.synthesis.mapped import MappedLook, calibrate, map_looks
+from mosart.inversion.synthesis.mapped import (
+    MappedLook,
+    _without_contradictions,
+    calibrate,
+    map_looks,
+)
 from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.prior import Matern, Prior
-from mosart.inversion.synthesis.problem import State
+from mosart.inversion.synthesis.problem import Rows, State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
+from mosart.inversion.synthesis.several import NOT_ONE_GROUND
 from mosart.inversion.synthesis.sharedground import LocalFrame
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture
@@ -256,6 +262,119 @@ def test_ground_whose_image_no_change_explains_is_flagged() -> None:
     assert np.mean(wrong.unresolved) < 0.3
 
 
+def test_a_flipped_image_shows_in_the_noise() -> None:
+    """No ground explains both looks, and nothing in single places tells: all of one image is another."""
+    joint, nodes, _, looks = _solved(HEIGHT)
+    assert max(joint.noise) < 0.5 * NOT_ONE_GROUND
+    energy = looks[1].measured.energy[::-1].copy()
+    flipped = replace(looks[1], measured=replace(looks[1].measured, energy=energy))
+    wrong = solve_jointly([looks[0], flipped], nodes, cycles=1)
+    assert max(wrong.noise) > NOT_ONE_GROUND
+
+
+def test_dark_ground_beside_the_layover_of_another_look_is_not_doubted() -> None:
+    """One look has a bright patch that the other has not; ground beside it is dark in both."""
+    _, nodes, _, looks = _solved(0.0)
+    patch, beside = np.zeros(nodes.shape), np.zeros(nodes.shape)
+    row, column = nodes.shape[0] // 2, nodes.shape[1] // 2
+    patch[row - 2 : row + 3, column - 2 : column + 3] = 1.0
+    beside[row - 2 : row + 3, column + 3 : column + 6] = 1.0
+
+    def changed(look: MappedLook, bright: float) -> MappedLook:
+        log = look.to_facets @ (bright * patch - 0.5 * beside).ravel()
+        rho = look.scene.reflectivity * np.exp(log.reshape(look.mends.shape)).astype(np.float32)
+        return replace(look, scene=replace(look.scene, reflectivity=rho))
+
+    found = _without_contradictions([changed(looks[0], 0.0), changed(looks[1], 1.5)], nodes)
+    new = [after.scene.doubt - before.scene.doubt for before, after in zip(looks, found)]
+    inside = [(look.to_facets @ patch.ravel()).reshape(look.mends.shape) > 0.5 for look in looks]
+    assert np.mean(new[1][inside[1]]) > 0.95
+    assert np.sum(new[0] > 0) < 0.1 * np.sum(new[1] > 0)
+
+
+def test_a_few_blocks_that_are_far_off_are_no_contradiction() -> None:
+    """Blocks that a wall is rounded off in, against a patch where all of them show another image."""
+    joint, nodes, _, looks = _solved(HEIGHT)
+    found = []
+    for share in (0.1, 1.0):
+        rng = np.random.default_rng(1)
+        energy = looks[0].measured.energy.copy()
+        patch = energy[12:22, 11:20]
+        off = rng.uniform(size=patch.shape) < share
+        patch *= np.exp(off * rng.choice([-1.5, 1.5], patch.shape))
+        spoilt = [replace(looks[0], measured=replace(looks[0].measured, energy=energy)), looks[1]]
+        field = Matern(nodes.shape, nodes.spacing, joint.correlation_range)
+        descent = Descent(spoilt, nodes, field, rng)
+        state = State(
+            joint.change,
+            joint.brightness[None],
+            np.full(nodes.shape, 10.0),
+            brightness_width(joint.kept)[None],
+            joint.noise,
+            joint.gain,
+        )
+        at = Point(state, np.array(joint.ratio))
+        misfit = descent.posterior(descent.problem(joint.kept), at, joint.kept).misfit
+        found.append(np.mean(misfit > CONTRADICTED))
+    assert found[0] == 0.0
+    assert found[1] > 0.01
+
+
+def test_far_ground_that_casts_a_shadow_costs_no_wide_equations() -> None:
+    """What a block is told of ground near it stays, and so does what its equation says of the residual."""
+    nodes = MapNodes((12, 40), (10.0, 10.0))
+    n, width = 12 * 40, 40
+    middle, far = 5 * width + 8, 5 * width + 30
+    weighted = np.zeros((1, 2 * n))
+    weighted[0, [middle - 1, middle, middle + width, far]] = 1.0, -2.0, 0.5, 0.3
+    weighted[0, n + np.array([middle - 1, middle, middle + 1])] = 1.0, 2.0, 1.0
+    rng = np.random.default_rng(2)
+    state = State(
+        rng.standard_normal(nodes.shape),
+        rng.standard_normal((1, *nodes.shape)),
+        np.ones(nodes.shape),
+        np.ones((1, *nodes.shape)),
+        (1.0,),
+        (np.zeros(1),),
+    )
+    right = 0.7 + weighted @ state.unknowns
+    rows = Rows(sp.csr_array(weighted), right, np.ones(1), 0.0, (1, 1))
+    descent = Descent([], nodes, Matern(nodes.shape, nodes.spacing, 100.0), rng)
+    (found,) = descent._near([rows], state, (1, 1))
+    expected = weighted.copy()
+    expected[0, far] = 0.0
+    np.testing.assert_array_equal(found.weighted.toarray(), expected)
+    assert found.right - found.weighted @ state.unknowns == pytest.approx(0.7)
+
+
+def test_a_step_that_lowers_nothing_is_not_taken() -> None:
+    _, fine, _, mapped = _solved(HEIGHT)
+    nodes, onto = fine.coarsened(2)
+    kept = np.full(nodes.shape, 0.3)
+    looks = [look.coarsened(onto) for look in mapped]
+    start = State(
+        np.zeros(nodes.shape),
+        np.zeros((1, *nodes.shape)),
+        np.full(nodes.shape, 10.0),
+        brightness_width(kept)[None],
+        (1.0, 1.0),
+        tuple(np.zeros(look.scene.blocks[0]) for look in looks),
+    )
+
+    class Uphill(Descent):
+        def _prior_cost(self, at: Point) -> float:
+            return 0.0 if at.state.change is start.change else np.inf
+
+    field = Matern(nodes.shape, nodes.spacing, 300.0)
+    moves = []
+    for kind in (Descent, Uphill):
+        descent = kind(looks, nodes, field, np.random.default_rng(0))
+        at = descent.step(descent.problem(kept), Point(start, np.zeros(2)), kept, (4, 4), learn=False)
+        moves.append(float(np.abs(at.state.change).max() + np.abs(at.ratio).max()))
+    assert moves[0] > 1.0
+    assert moves[1] == 0.0
+
+
 def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_ground() -> None:
     """The descent has ended: each look's brightness is the one that it ended with, as are noise and gain."""
     nodes = MapNodes((6, 8), (10.0, 10.0))
@@ -280,3 +399,6 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
         )
     assert joint.noise == (1.7, 0.8)
     assert joint.gain == gain
+    # half of the square of what coarse nodes say otherwise is error
+    apart = _chosen(cast(Descent, ended), Point(state, own), kept, zero + 2.0, [])
+    np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))

@@ -33,10 +33,10 @@ LIBRARIES = 700e6
 WHOLE = 10
 #: The interpreter before figures and the page are made, bytes (measured: 430e6 to 480e6).
 LOADED = 440e6
-#: Bytes a pixel of a part of the image while `synthesis` solves it (measured: 1150 of one part, 1500 of two
+#: Bytes a pixel of a part of the image while `synthesis` solves it (measured: 1100 of one part, 700 of two
 #: side by side), and seconds of one core (measured: 31 to 47 a million pixels, without the search for large
 #: changes and without what new rock asks for).
-SOLVING, SOLVING_SECONDS = 1280, 4.0e-5
+SOLVING, SOLVING_SECONDS = 1000, 4.0e-5
 #: Bytes, and seconds of one core, a pixel of any of several looks that are solved together (measured: 360 MB
 #: and 46 s for 0.27 million pixels of two looks), and seconds a pixel of their crops for a tile (measured: 75
 #: s for 1.34 million).

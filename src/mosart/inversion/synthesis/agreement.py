@@ -25,6 +25,9 @@ BLOCK, WINDOW = (4, 8), (3.0, 2.0)
 MISSING, RESPONSE = 6.0, 0.5
 #: Share of the image's windows that must be testable for the test to be told as done.
 TOLD = 0.02
+#: Share of the image that the DEM must be wrong on to be warned of: a few windows stand out by chance, as
+#: much as 0.2 % of an image with shadow.
+WARNED = 0.005
 #: Scales (σ, pixels) between which bands of the shading are compared, fine to coarse.
 SCALES = (3.0, 6.0, 12.0)
 #: Relative standard error to which the response of the band that the others are compared with must be known.
@@ -63,6 +66,17 @@ class Agreement:
         """Share of the image where the DEM shows other ground than the image."""
         return float((self.mismatch > 0).mean())
 
+    @property
+    def text(self) -> str:
+        """Warning where the DEM shows other ground; empty where it does not."""
+        if self.contradicted < WARNED:
+            return ""
+        return (
+            "the DEM does not describe the ground at the reference dates over "
+            f"{self.contradicted:.1%} of the image: is it older than the first image? A later change there "
+            "is wrong by more than its standard error may say"
+        )
+
     def at_nodes(self, ground: Ground, rows_block: int, blocks: int) -> Float:
         """Mismatch at the nodes of a look, (block row, knot)."""
         slant, _ = ground.slant_and_across()
@@ -97,7 +111,8 @@ def compare(
     Texture does not know the DEM, so that the regression of the image's detail on the DEM's is free of
     it; only its scatter is not. *Other ground*: windows in which the DEM has relief and the image does
     not answer to it, against the scatter between all windows. What is new on ground that the DEM shows
-    flat stays unseen, for it looks like texture; so does a small change of a slope. *Noise*: heights'
+    flat stays unseen where there is texture, for it looks like it; so does a small change of a slope. On
+    ground without texture windows stand out that hold more detail than the DEM explains. *Noise*: heights'
     errors make shading that the image does not show, so that fine scales answer less than coarse ones;
     the ratio is free of the scattering law. Errors as wide as the coarsest scale stay unseen.
     """
@@ -125,13 +140,26 @@ def compare(
                 break
         power = (yy - 2 * response * xy + response**2 * xx) / n
         beyond = power - float(np.median(power[use]))
-        least = (response - xy / np.maximum(xx, 1e-12)) ** 2 * xx / n
-        mismatch = np.where(missing, np.sqrt(np.maximum(beyond, least)), 0.0)
+        least = np.where(missing, (response - xy / np.maximum(xx, 1e-12)) ** 2 * xx / n, 0.0)
+        found = missing | _unexplained(power, use)
+        mismatch = np.where(found, np.sqrt(np.maximum(beyond, least)), 0.0)
     return Agreement(
         _height_noise(image, unit, height_per_log),
         float(testable.sum() / max(int(use.sum()), 1)),
         mismatch,
     )
+
+
+def _unexplained(power: Float, use: Bool) -> Bool:
+    """Windows with far more detail than the DEM and the texture of the other windows explain.
+
+    Texture is uneven, and by how much is read on the windows themselves: where there is any, hardly a window
+    stands out and nothing is told; where there is none, the shading of new ground does.
+    """
+    log = np.log(np.maximum(power, 1e-12 * float(power[use].max()) + 1e-30))
+    middle = float(np.median(log[use]))
+    scatter = max(MAD * float(np.median(np.abs(log[use] - middle))), 1e-12)
+    return np.asarray(use & (log - middle > MISSING * scatter))
 
 
 def _height_noise(image: NDArray[np.float32], unit: NDArray[np.float32], height_per_log: float) -> float:

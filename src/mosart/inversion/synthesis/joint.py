@@ -41,6 +41,8 @@ FIRST = 20.0
 TEST_EVERY = 3
 #: Window (Gaussian σ) in which the fine nodes' difference from the coarse ones is an error, metres.
 APART_WINDOW = 36.0
+#: Share of the square of that difference: both err, and the fine ones no more than the coarse ones.
+APART_SHARE = 0.5
 #: Mean square of the standardised residuals around a node above which the looks contradict the answer: of
 #: some 25 blocks it scatters by 0.3 about 1. And a brightness ratio of two looks beyond so many standard
 #: deviations of it: the descent has bought light with height.
@@ -187,7 +189,10 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
     change, near = end.state.change, [e.state.change for e, _ in ends[max(best - 1, 0) : best + 2]]
     # what the neighbouring ranges and the coarse nodes say otherwise is error that the linearisation lacks
     blur = tuple(APART_WINDOW / s for s in nodes.spacing)
-    apart = [np.sqrt(np.var(near, axis=0)), np.sqrt(gaussian_filter((change - coarse) ** 2, blur))]
+    apart = [
+        np.sqrt(np.var(near, axis=0)),
+        np.sqrt(APART_SHARE * gaussian_filter((change - coarse) ** 2, blur)),
+    ]
     draws = posterior.draws + sum(
         descent.rng.standard_normal((len(posterior.draws), 1, 1)) * one for one in apart
     )

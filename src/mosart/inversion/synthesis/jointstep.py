@@ -17,7 +17,7 @@ from .fractal import Fractal
 from .mapped import MappedLook
 from .nodes import MapNodes
 from .prior import Matern, Prior
-from .problem import Problem, Rows, State, huber, linearise, quadratic, stack_rows
+from .problem import HUBER, Problem, Rows, State, huber, linearise, quadratic, stack_rows
 from .render import Rendered
 
 Float = NDArray[np.float64]
@@ -32,8 +32,9 @@ SPREAD = 0.03
 #: Standard deviation of a look's level, logarithm, where no ground tells it: 1.5 dB, as of calibrations of
 #: different products.
 UNKNOWN_LEVEL = 0.35
-#: Bounds of the envelope, metres; and how smooth it is, metres.
-LEAST, MOST, BLUR = 0.05, 300.0, 100.0
+#: Bounds of the envelope, metres; and how smooth it is on new rock and where the texture was kept, metres:
+#: about the window in which the texture is judged, so that a change frees little of the ground beside it.
+LEAST, MOST, BLUR, KEPT_BLUR = 0.05, 300.0, 100.0, 50.0
 #: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
 TRUST, TRUST_RANGE = 2.0, 60.0
 #: Longest step, in slant widths of a block, and of the log reflectivity; halvings of one that does not help.
@@ -45,6 +46,13 @@ FINAL_SAMPLES = 24
 #: Window (Gaussian σ) in which residuals are judged, metres, and share of the usual light below which a
 #: look is not heard.
 MISFIT_WINDOW, FEW_LIGHT = 36.0, 0.3
+#: Square of a standardised residual beyond which it counts no more: where nodes round off a wall a few
+#: blocks are ten errors off, which is no contradiction of the ground around it.
+FAR_OFF = HUBER**2
+#: Nodes from the middle of a block's ground beyond which nothing is told by its light: the edge of a shadow
+#: moves with what casts it too, but the few blocks that know of ground so far away would make the equations
+#: of all of it four to forty times as costly.
+REACH = 2.0
 #: Envelope up to which ground is still enough to read gains on, metres.
 STILL = 7.5
 
@@ -148,7 +156,7 @@ class Descent:
         return quadratic(self.priors(at.state), at.state) + float(0.5 * self.ratio_precision() @ at.ratio**2)
 
     def step(self, problem: Problem, at: Point, kept: Float, by: tuple[int, int], *, learn: bool) -> Point:
-        """Go one step, as far as the objective falls, and learn envelope and noise there."""
+        """Go one step, as far as the objective falls, if it does, and learn envelope and noise there."""
         shape, n, new = self.nodes.shape, at.state.change.size, 1 - kept
         merges = problem.merging(by)
         rendered = self._render(problem, at, new, derivatives=True)
@@ -160,7 +168,7 @@ class Descent:
                 brightness_envelope=brightness_width(kept)[None],
             ),
         )
-        rows = linearise(problem, at.state, rendered, merges)
+        rows = self._near(linearise(problem, at.state, rendered, merges), at.state, by)
         weighted, right = stack_rows(rows)
         own = _own(weighted, new, [len(r.right) for r in rows])
         # the trust is data: the change stays near, smoothly
@@ -195,16 +203,38 @@ class Descent:
                 change=at.state.change + size * move,
                 brightness=at.state.brightness + size * light,
             )
-            trial = Point(state, at.ratio + size * (ratio - at.ratio))
-            seen = self._render(problem, trial, new, derivatives=False)
-            if self._prior_cost(trial) + misfit(state, seen) < here:
+            there = Point(state, at.ratio + size * (ratio - at.ratio))
+            seen = self._render(problem, there, new, derivatives=False)
+            if self._prior_cost(there) + misfit(state, seen) < here:
+                trial = there
                 break
             size *= 0.5
         samples = solver.samples(SAMPLES, self.rng)[0]
-        state = replace(trial.state, envelope=self._envelope(trial.state, samples[:, :n]))
+        state = replace(trial.state, envelope=self._envelope(trial.state, kept, samples[:, :n]))
         if learn:
             state = replace(state, noise=learning.noise(rows, samples, state.noise))
         return replace(trial, state=state)
+
+    def _near(self, rows: Sequence[Rows], state: State, by: tuple[int, int]) -> list[Rows]:
+        """Equations without what is told of ground far from that whose light a block has."""
+        reach, n = REACH + 0.5 * max(by), state.change.size
+        found = []
+        for row in rows:
+            weighted = row.weighted.tocoo()
+            light = np.abs(weighted.data) * (weighted.col >= n)
+            places = np.divmod(weighted.col % n, self.nodes.shape[1])
+            total = np.maximum(np.bincount(weighted.row, light, len(row.right)), 1e-300)
+            square = np.zeros(len(weighted.data))
+            for place in places:
+                middle = np.bincount(weighted.row, light * place, len(row.right)) / total
+                square += (place - middle[weighted.row]) ** 2
+            near = square <= reach**2
+            kept = sp.csr_array(
+                (weighted.data[near], (weighted.row[near], weighted.col[near])), shape=weighted.shape
+            )
+            right = row.right - (row.weighted - kept) @ state.unknowns
+            found.append(replace(row, weighted=kept, right=right))
+        return found
 
     def ratio_precision(self) -> Float:
         """Precision of each look's brightness ratio: of the rock as seen from there, and of the level."""
@@ -212,18 +242,21 @@ class Descent:
         level = np.where(np.isfinite(level), level, UNKNOWN_LEVEL)
         return np.asarray(1 / (0.5 * SPREAD**2 + level**2))
 
-    def _envelope(self, state: State, samples: Float) -> Float:
+    def _envelope(self, state: State, kept: Float, samples: Float) -> Float:
+        """Learn how much each place may change: closely where the texture tells it, widely on new rock."""
         variance = np.mean(samples**2, axis=0).reshape(self.nodes.shape)
-        variance = gaussian_filter(variance, SMOOTH_VARIANCE)
-        blur = (BLUR / self.nodes.spacing[0], BLUR / self.nodes.spacing[1])
-        spread = gaussian_filter(state.change**2 + variance, blur, mode="nearest")
-        return np.asarray(np.clip(np.sqrt(spread), LEAST, MOST))
+        square = state.change**2 + gaussian_filter(variance, SMOOTH_VARIANCE)
+        close, wide = (
+            gaussian_filter(square, [blur / step for step in self.nodes.spacing], mode="nearest")
+            for blur in (KEPT_BLUR, BLUR)
+        )
+        return np.asarray(np.clip(np.sqrt(kept * close + (1 - kept) * wide), LEAST, MOST))
 
     def posterior(self, problem: Problem, at: Point, kept: Float) -> Posterior:
         """Draw from the posterior of the finest blocks, without the trust: it tells nothing of the ground."""
         new, n = 1 - kept, at.state.change.size
         rendered = self._render(problem, at, new, derivatives=True)
-        rows = linearise(problem, at.state, rendered, problem.merging((1, 1)))
+        rows = self._near(linearise(problem, at.state, rendered, problem.merging((1, 1))), at.state, (1, 1))
         weighted, _ = stack_rows(rows)
         own = _own(weighted, new, [len(r.right) for r in rows])
         priors = self.priors(at.state)
@@ -247,7 +280,8 @@ class Descent:
         worst = np.zeros(self.nodes.shape)
         for look, out, row in zip(problem.looks, rendered, rows):
             light = look.derivatives(out)[1].T
-            sums = [light @ v for v in (np.nan_to_num(row.standard) ** 2, row.used.astype(np.float64))]
+            square = np.minimum(np.nan_to_num(row.standard) ** 2, FAR_OFF)
+            sums = [light @ v for v in (square, row.used.astype(np.float64))]
             above, below = (gaussian_filter(v.reshape(self.nodes.shape), blur) for v in sums)
             few = FEW_LIGHT * float(np.median(below[below > 0])) if (below > 0).any() else 1.0
             worst = np.maximum(worst, above / np.maximum(below, few))

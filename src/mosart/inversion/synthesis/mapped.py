@@ -9,7 +9,14 @@ from itertools import combinations
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, maximum_filter
+from scipy.ndimage import (
+    binary_dilation,
+    binary_opening,
+    gaussian_filter,
+    label,
+    maximum_filter,
+    sum_labels,
+)
 from scipy.sparse.csgraph import connected_components
 
 from .ground import visibility
@@ -377,7 +384,13 @@ def _without_contradictions(looks: list[MappedLook], nodes: MapNodes) -> list[Ma
         weight = gaussian_filter(both.astype(np.float64), 1.0)
         z = gaussian_filter(np.where(both, filled[k] - others, 0.0), 1.0) / np.maximum(weight, 0.1)
         limit = max(DISAGREE_ERRORS * MAD * float(np.median(np.abs(z[both]))), DISAGREE_LEAST)
-        bad = both & (np.abs(z) > limit) & (np.abs(filled[k]) > np.abs(others))
+        # a whole patch is one look's fault: at its border, node by node, either may look odd
+        excess = np.where(both, filled[k] ** 2 - others**2, 0.0)
+        bad = np.zeros(both.shape, bool)
+        for contradicts in (both & (z > limit), both & (z < -limit)):
+            patches = np.asarray(label(contradicts, np.ones((3, 3)))[0])
+            found = sum_labels(excess, patches, np.arange(1, int(patches.max()) + 1))
+            bad |= np.concatenate([[False], np.asarray(found) > 0])[patches]
         bad = binary_dilation(bad)
         facets = (look.to_facets @ bad.ravel().astype(np.float64)).reshape(look.mends.shape) > 0.3
         doubt = np.maximum(look.scene.doubt, facets).astype(np.float32)

@@ -241,6 +241,8 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
             continue
         if key not in learned:
             learned[key] = part_reference(part, entry.reference, known, _water(flags))
+            if warned := learned[key].agreement.text:
+                logger.warning("%s", warned)
         this = learned[key]
         gained = None if known is None else known.epoch[entry.images, entry.reference]
         images = [part.intensity[date] for date in part.shown(entry.images)]

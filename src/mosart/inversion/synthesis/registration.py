@@ -43,6 +43,9 @@ ASTRAY = 1.5
 BELIEVED, KNOWN, LEAST_STD = 3.0, 0.7, 0.05
 #: Blocks on which the slow part is smoothed, pixels.
 SLOW = 5
+#: Correlation that counts as 1. Where the ground has no texture and little speckle, one of 0.99 is reached
+#: two pixels beside the maximum: cut off there, the likelihood has no peak and any shift is as good.
+ALIKE = 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -362,7 +365,7 @@ def _correlate(image: NDArray[np.float32], unit: NDArray[np.float32], valid: Boo
         correlation = both / np.sqrt(np.maximum(power, 1e-9) * max(float((this**2).sum()), 1e-9))
         middle = that[most_rows : most_rows + this.shape[0], FURTHEST:-FURTHEST]
         number = size / _alike(this, middle)
-        found.append(-0.5 * number * np.log(1 - np.clip(correlation, 0, 0.99) ** 2))
+        found.append(-0.5 * number * np.log(1 - np.clip(correlation, 0, ALIKE) ** 2))
         row.append((r.start + r.stop) / b.shape[0] - 1)
         pixel.append((c.start + c.stop) / b.shape[1] - 1)
     if not found:

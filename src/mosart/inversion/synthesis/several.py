@@ -26,6 +26,10 @@ from .told import moved_text
 
 logger = logging.getLogger(__name__)
 
+#: Rescaling of a look's noise above which the looks show different grounds. It is 0.7 to 1.4 where they show
+#: one, and 6 where the image of one is flipped.
+NOT_ONE_GROUND = 4.0
+
 
 def invert_several(
     looks: Sequence[NamedStack],
@@ -135,6 +139,13 @@ def _report(looks: Sequence[NamedStack], one: Answered) -> None:
             f"{one.plan.entry.date:%Y%m%d}",
         )
         return
+    if max(joint.noise) > NOT_ONE_GROUND:
+        logger.warning(
+            "%s: the looks do not show one ground (what is left has %.1f times the variance of their noise): "
+            "an image or a geometry of one of them may be wrong",
+            f"{one.plan.entry.date:%Y%m%d}",
+            max(joint.noise),
+        )
     alone = [looks[k].name for k, look in solved.mapped.items() if not np.isfinite(look.level_std)]
     if alone:
         logger.warning(
