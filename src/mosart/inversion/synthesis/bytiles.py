@@ -15,6 +15,7 @@ from mosart.inversion.gather import JointEntry, NamedStack
 
 from .answering import select
 from .beyond import changes_beyond
+from .doubts import warn_of_answer, warn_of_missing
 from .maptiles import MapPlan, tiles_together
 from .mosaic import Mosaic
 from .onmap import draw_lines, map_dataset
@@ -129,34 +130,17 @@ def _report(job: Job, sheet: Sheet, entry: JointEntry) -> None:
     """Tell what an entry was solved from, and what is missing."""
     if entry.is_zero:
         return
-    date, taking = f"{entry.entry.date:%Y%m%d}", sheet.taking
-    for k, dates in enumerate(entry.looks):
-        if dates.images and k not in taking:
-            logger.warning(
-                "%s: the images of %s, or its reference, show nothing to compare and are left out",
-                date,
-                job.looks[k].name,
-            )
+    date, taking = entry.entry.date, sheet.taking
+    left_out = [job.looks[k].name for k, dates in enumerate(entry.looks) if dates.images and k not in taking]
+    warn_of_missing(date, left_out, all_of_them=not taking)
     if not taking:
-        logger.warning(
-            "%s: too little ground is shown by both the images and the reference: no change is given", date
-        )
         return
     logger.info(
         "%s: solved from %s, medians of the tiles: correlation range %.0f m, last step %.3f m",
-        date,
+        f"{date:%Y%m%d}",
         " and ".join(job.looks[k].name for k in taking),
         float(np.median([one.correlation_range for one in sheet.told])),
         float(np.median([one.last_step for one in sheet.told])),
     )
-    if len(taking) < 2:
-        logger.warning("%s: one look alone has images of it, so new rock is withheld there", date)
-        return
-    levels = job.whole.levels[entry.entry.date]
-    if alone := [job.looks[k].name for k in taking if not np.isfinite(levels[k].std)]:
-        logger.warning(
-            "%s: %s shares too little gentle ground with the other looks for a common level of brightness: "
-            "new rock that it sees may come out tilted",
-            date,
-            " and ".join(alone),
-        )
+    levels = {job.looks[k].name: job.whole.levels[date][k] for k in taking}
+    warn_of_answer(date, levels, float(np.median([one.noise for one in sheet.told])))

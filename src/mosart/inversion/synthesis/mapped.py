@@ -66,6 +66,11 @@ class Level:
     value: float
     std: float = float("nan")
 
+    @property
+    def is_common(self) -> bool:
+        """Whether it was read against another look's."""
+        return bool(np.isfinite(self.std))
+
 
 @dataclass(frozen=True)
 class MappedLook:

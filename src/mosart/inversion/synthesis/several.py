@@ -15,6 +15,8 @@ from mosart.inversion.gather import JointEntry, NamedStack
 
 from .answering import ALL, answer, lonlat, select
 from .bytiles import invert_tiles
+from .doubts import warn_of_answer, warn_of_missing
+from .mapped import Level
 from .maptiles import plan_map
 from .onlook import Answered
 from .onmap import draw_lines, map_dataset, map_images
@@ -25,10 +27,6 @@ from .together import sides
 from .told import moved_text
 
 logger = logging.getLogger(__name__)
-
-#: Rescaling of a look's noise above which the looks show different grounds. It is 0.7 to 1.4 where they show
-#: one, and 6 where the image of one is flipped.
-NOT_ONE_GROUND = 4.0
 
 
 def invert_several(
@@ -101,21 +99,13 @@ def _shown(
     """Leave out of each entry the looks whose images of it show nothing that can be compared."""
     found = []
     for plan in entries:
-        kept = list(plan.looks)
+        kept, left_out = list(plan.looks), []
         for k, dates in enumerate(plan.looks):
             if plan.is_zero or not dates.images or parts[k].compared(dates) >= FEWEST_COMPARED:
                 continue
-            logger.warning(
-                "%s: the images of %s, or its reference, show nothing to compare and are left out",
-                f"{plan.entry.date:%Y%m%d}",
-                looks[k].name,
-            )
+            left_out.append(looks[k].name)
             kept[k] = replace(dates, images=())
-        if not any(dates.images for dates in kept):
-            logger.warning(
-                "%s: too little ground is shown by both the images and the reference: no change is given",
-                f"{plan.entry.date:%Y%m%d}",
-            )
+        warn_of_missing(plan.entry.date, left_out, all_of_them=not any(dates.images for dates in kept))
         found.append(replace(plan, looks=tuple(kept)))
     return found
 
@@ -133,24 +123,5 @@ def _report(looks: Sequence[NamedStack], one: Answered) -> None:
         joint.steps[-1],
         100 * float(np.mean(joint.kept < 0.5)),
     )
-    if len(one.taking) < 2:
-        logger.warning(
-            "%s: one look alone has images of it, so new rock is withheld there",
-            f"{one.plan.entry.date:%Y%m%d}",
-        )
-        return
-    if max(joint.noise) > NOT_ONE_GROUND:
-        logger.warning(
-            "%s: the looks do not show one ground (what is left has %.1f times the variance of their noise): "
-            "an image or a geometry of one of them may be wrong",
-            f"{one.plan.entry.date:%Y%m%d}",
-            max(joint.noise),
-        )
-    alone = [looks[k].name for k, look in solved.mapped.items() if not np.isfinite(look.level_std)]
-    if alone:
-        logger.warning(
-            "%s: %s shares too little gentle ground with the other looks for a common level of brightness: "
-            "new rock that it sees may come out tilted",
-            f"{one.plan.entry.date:%Y%m%d}",
-            " and ".join(alone),
-        )
+    levels = {looks[k].name: Level(look.level, look.level_std) for k, look in solved.mapped.items()}
+    warn_of_answer(one.plan.entry.date, levels, max(joint.noise))

@@ -42,6 +42,8 @@ class Told:
         Log brightness of new rock in each look against the mean of all.
     correlation_range, last_step : float
         Metres.
+    noise : float
+        Largest rescaling of the looks' noise.
     """
 
     taking: tuple[int, ...]
@@ -49,6 +51,7 @@ class Told:
     ratio: Mapping[int, float]
     correlation_range: float
     last_step: float
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -209,4 +212,5 @@ def _told(one: Answered) -> Told | None:
         dict(zip(one.taking, joint.ratio)),
         joint.correlation_range,
         joint.steps[-1],
+        max(joint.noise),
     )
