@@ -16,7 +16,7 @@ Float = NDArray[np.float64]
 Place = tuple[slice, slice]
 
 #: Rows that are worked on at a time.
-ROWS = 512
+ROWS = 128
 
 
 class Mosaic:
