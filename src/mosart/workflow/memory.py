@@ -38,8 +38,8 @@ LOADED = 440e6
 #: changes and without what new rock asks for).
 SOLVING, SOLVING_SECONDS = 1000, 4.0e-5
 #: Bytes, and seconds of one core, a pixel of any of several looks that are solved together (measured: 360 MB
-#: and 46 s for 0.27 million pixels of two looks), and seconds a pixel of their crops for a tile (measured with
-#: all that tiles share: 344 s for nine of 1.0 million pixels on average).
+#: and 46 s for 0.27 million pixels of two looks), and seconds a pixel of their crops for a tile (measured
+#: with all that tiles share: 344 s for nine of 1.0 million pixels on average).
 JOINT, JOINT_SECONDS, TILED_SECONDS = 1400, 1.7e-4, 5.0e-5
 #: Bytes a pixel of several looks that are solved by tiles: of positions and nodes, and of sums of blocks, a
 #: date.
