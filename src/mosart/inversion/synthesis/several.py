@@ -18,6 +18,7 @@ from .onlook import Answered, Bits, LonLat, Seen, on_look, on_nothing, on_zero, 
 from .onmap import map_dataset
 from .part import FEWEST_COMPARED, Part, part_reference, read_part
 from .reference import Reference
+from .terrain import with_terrain
 from .together import Solved, sides, solve_entry
 from .told import moved_text
 
@@ -59,7 +60,8 @@ def invert_several(
     parts = []
     for k, look in enumerate(looks):
         needed = {date for one in entries for date in (*one.looks[k].images, *one.looks[k].reference)}
-        parts.append(read_part(look.stack.select(sorted(needed)), slice(None), slice(None), look.frame))
+        stack = with_terrain(look.stack.select(sorted(needed)), "coded")
+        parts.append(read_part(stack, slice(None), slice(None), look.frame))
     lonlats = [_lonlat(look) for look in looks]
     entries = _shown(looks, parts, entries)
     directions = sides(parts, lonlats)
