@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 
 from mosart.inversion.synthesis.bordered import Bordered
+from mosart.inversion.synthesis.doubts import NOT_ONE_GROUND
 from mosart.inversion.synthesis.fractal import Fractal
 from mosart.inversion.synthesis.joint import CONTRADICTED, Joint, _chosen, solve_jointly
 from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brightness_width
@@ -27,7 +28,6 @@ from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.problem import Rows, State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
-from mosart.inversion.synthesis.several import NOT_ONE_GROUND
 from mosart.inversion.synthesis.sharedground import LocalFrame
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture

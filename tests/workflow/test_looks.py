@@ -184,9 +184,9 @@ def test_the_same_command_does_nothing_and_one_epoch_more_is_all_that_is_solved(
     solved = []
     real = run_module.invert_entry
 
-    def counted(plan: Any, entry: Any, grid: Any) -> Any:
+    def counted(plan: Any, entry: Any, *rest: Any) -> Any:
         solved.append(f"{entry.date:%Y%m%d}")
-        return real(plan, entry, grid)
+        return real(plan, entry, *rest)
 
     monkeypatch.setattr(run_module, "invert_entry", counted)
     out = tmp_path / "out"

@@ -6,14 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
+from mosart.errors import InputError
 from mosart.simulate import Simulation
 from mosart.workflow.check import prepare
 from mosart.workflow.config import Config
 from mosart.workflow.log import Talk
-from mosart.workflow.memory import Estimate, estimate
+from mosart.workflow.memory import Estimate, estimate, estimate_joint
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory, as Linux tells it")
@@ -64,3 +67,20 @@ def test_a_run_that_takes_more_memory_than_is_free_is_warned_of(caplog: pytest.L
     assert not caplog.records
     Estimate(peak=1e15, disk=0.0).warn()
     assert "931322.6 GiB of memory" in caplog.text
+
+
+def test_several_looks_on_a_map_of_millions_of_nodes_take_less_than_four_gibibytes() -> None:
+    small, large = ((8, side, side) for side in (1200, 14142))  # of the large one 50 pixels a node
+    for workers in (1, 2, 8):
+        told = [estimate_joint([shape, shape], 1, workers) for shape in (small, large)]
+        assert told[1].peak < 4 * 2**30
+        grown = told[1].seconds / told[0].seconds
+        assert grown == pytest.approx((14142 / 1200) ** 2)
+
+
+def test_what_a_machine_has_not_the_memory_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = SimpleNamespace(total=2 * 2**30, available=2**30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: there)
+    Estimate(peak=1.9 * 2**30, disk=0.0).refuse()
+    with pytest.raises(InputError, match="more memory than the machine has"):
+        Estimate(peak=2.1 * 2**30, disk=0.0).refuse()

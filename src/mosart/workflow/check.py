@@ -128,6 +128,8 @@ def prepare(
         hashes=hashes or {},
         overlap=overlap,
     )
+    if plan.joint:
+        plan.memory.refuse()
     plan.memory.warn()
     return plan
 
@@ -184,7 +186,7 @@ def _method(looks: Sequence[Look]) -> str:
 
 def _memory(looks: Sequence[Look], entries: Sequence[Entry], workers: int, *, synthesis: bool) -> Estimate:
     if len(looks) > 1:
-        return estimate_joint([look.stack.shape for look in looks], len(entries))
+        return estimate_joint([look.stack.shape for look in looks], len(entries), workers)
     stack = looks[0].stack
     return estimate(
         stack.shape,

@@ -39,7 +39,7 @@ def joint_grid(plan: Plan) -> MapGrid:
     return common_grid([look.stack for look in plan.looks], crs=wanted.crs, pixel_size=wanted.pixel_size)
 
 
-def invert_entry(plan: Plan, entry: Entry, grid: MapGrid) -> ElevationChange:
+def invert_entry(plan: Plan, entry: Entry, grid: MapGrid, advance: Advance | None = None) -> ElevationChange:
     """Invert one entry of several looks.
 
     Parameters
@@ -50,6 +50,8 @@ def invert_entry(plan: Plan, entry: Entry, grid: MapGrid) -> ElevationChange:
         One of its entries.
     grid : MapGrid
         Of the map.
+    advance : callable, optional
+        Told the parts done and the parts there are.
 
     Returns
     -------
@@ -61,7 +63,8 @@ def invert_entry(plan: Plan, entry: Entry, grid: MapGrid) -> ElevationChange:
         [look.name for look in plan.looks],
         [look.frame for look in plan.looks],
     )
-    change = invert_several(looks, plan.reference, [joint_entry(entry, looks, plan.reference)], grid)
+    entries = [joint_entry(entry, looks, plan.reference)]
+    change = invert_several(looks, plan.reference, entries, grid, progress=advance)
     for text in level_texts(change.dataset):
         logger.info("level of the looks on %s", text)
     return change

@@ -9,8 +9,17 @@ from dataclasses import dataclass
 
 import psutil
 
+from mosart.errors import InputError
 from mosart.inversion.rowwise import TILE_BYTES, WORK_BYTES, bytes_per_pixel
 from mosart.inversion.synthesis.canvas import KEPT_BYTES
+from mosart.inversion.synthesis.maptiles import (
+    CROPPED,
+    HALO_NODES,
+    NODE_PIXELS,
+    TILE_NODES,
+    TOGETHER_BYTES,
+)
+from mosart.inversion.synthesis.maptiles import SOLVING as TILED
 from mosart.inversion.synthesis.tiles import HALO_PIXELS, TILE, plan_tiles
 
 logger = logging.getLogger(__name__)
@@ -29,8 +38,12 @@ LOADED = 440e6
 #: changes and without what new rock asks for).
 SOLVING, SOLVING_SECONDS = 1000, 4.0e-5
 #: Bytes, and seconds of one core, a pixel of any of several looks that are solved together (measured: 360 MB
-#: and 46 s for 0.27 million pixels of two looks; the solver's part grows a little faster than the pixels).
-JOINT, JOINT_SECONDS = 1400, 1.7e-4
+#: and 46 s for 0.27 million pixels of two looks), and seconds a pixel of their crops for a tile (measured
+#: with all that tiles share: 344 s for nine of 1.0 million pixels on average).
+JOINT, JOINT_SECONDS, TILED_SECONDS = 1400, 1.7e-4, 5.0e-5
+#: Bytes a pixel of several looks that are solved by tiles: of positions and nodes, and of sums of blocks, a
+#: date.
+JOINT_WHOLE, JOINT_SUMS = 1.0, 0.5
 #: The interpreter with what coregistration needs, bytes (measured).
 LIBRARIES_SLC = 600e6
 #: Bytes of a cell of the DEM: its height, its spline, whether it is a hole.
@@ -70,6 +83,23 @@ class Estimate:
                 "the run takes about %.1f GiB of memory, %.1f GiB are free: give fewer `workers` or a `crop`",
                 self.peak / 2**30,
                 free / 2**30,
+            )
+
+    def refuse(self) -> None:
+        """Refuse a run that the machine has not the memory for, however much of it is free.
+
+        Raises
+        ------
+        InputError
+            That says how much it takes and what to do.
+        """
+        there = psutil.virtual_memory().total
+        if self.peak > there:
+            raise InputError(
+                "the run takes more memory than the machine has",
+                expected=f"at most {there / 2**30:.1f} GiB",
+                got=f"about {self.peak / 2**30:.1f} GiB",
+                hint="give fewer `workers`, fewer stacks or a `crop`",
             )
 
 
@@ -124,7 +154,7 @@ def estimate(
     return Estimate(peak=LIBRARIES + under_work + read + WHOLE * pixels, disk=disk)
 
 
-def estimate_joint(shapes: Sequence[tuple[int, int, int]], entries: int) -> Estimate:
+def estimate_joint(shapes: Sequence[tuple[int, int, int]], entries: int, workers: int = 1) -> Estimate:
     """Estimate what a run of several looks will take.
 
     Parameters
@@ -133,15 +163,27 @@ def estimate_joint(shapes: Sequence[tuple[int, int, int]], entries: int) -> Esti
         Of each look dates, azimuth rows, range pixels.
     entries : int
         Entries of the result.
+    workers : int
+        Threads.
 
     Returns
     -------
     Estimate
+        Maps that are cut into tiles as if the looks lay over each other and were as fine as each other.
     """
-    pixels = sum(rows * columns for _, rows, columns in shapes)
-    peak = LIBRARIES + (JOINT + 5.0 * max(dates for dates, _, _ in shapes)) * pixels
+    sizes = [rows * columns for _, rows, columns in shapes]
+    pixels, dates = sum(sizes), max(dates for dates, _, _ in shapes)
     disk = 2.0 * pixels * (entries * 25 + 48)
-    return Estimate(peak=peak, disk=disk, seconds=entries * JOINT_SECONDS * pixels)
+    across = TILE_NODES + 2 * HALO_NODES
+    if max(sizes) <= across**2 * NODE_PIXELS:  # one tile, or a few smaller ones
+        peak, seconds = LIBRARIES + (JOINT + 5.0 * dates) * pixels, JOINT_SECONDS * pixels
+    else:
+        crops = across**2 * NODE_PIXELS * CROPPED * len(shapes)
+        together = max(1, min(workers, int(TOGETHER_BYTES / (crops * TILED))))
+        work = max((TILED + 5.0 * dates) * crops * together, JOINT_SUMS * dates * max(sizes))
+        peak = LIBRARIES + work + JOINT_WHOLE * pixels + min(KEPT_BYTES, pixels * entries * 41)
+        seconds = TILED_SECONDS * crops * max(sizes) / (TILE_NODES**2 * NODE_PIXELS)
+    return Estimate(peak=peak, disk=disk, seconds=entries * seconds)
 
 
 def estimate_coregistration(shape: tuple[int, int, int], cells: int, tile: int, workers: int) -> Estimate:

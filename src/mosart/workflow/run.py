@@ -229,8 +229,8 @@ class _Work:
         logger.info("map: %s x %s cells of %.6g in %s", *grid.shape, grid.transform.a, grid.crs)
 
         def make(dates: Sequence[dt.date], pieces: Sequence[Path]) -> None:
-            with self.talk.progress(f"inverting {len(plan.looks)} looks"):
-                change = invert_entry(plan, entries[dates[0]], grid)
+            with self.talk.progress(f"inverting {len(plan.looks)} looks") as advance:
+                change = invert_entry(plan, entries[dates[0]], grid, advance)
             with self.talk.progress("writing the result") as advance:
                 write_pieces(change, plan.looks, files, pieces, advance)
 

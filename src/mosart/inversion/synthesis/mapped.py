@@ -52,6 +52,27 @@ FEWEST_COMMON, PARTS = 100, 16
 
 
 @dataclass(frozen=True)
+class Level:
+    """Log reflectivity of ground of median brightness, in one look's calibration.
+
+    Parameters
+    ----------
+    value : float
+        Natural logarithm.
+    std : float
+        Its standard error against the mean of the looks; NaN where they share too little ground.
+    """
+
+    value: float
+    std: float = float("nan")
+
+    @property
+    def is_common(self) -> bool:
+        """Whether it was read against another look's."""
+        return bool(np.isfinite(self.std))
+
+
+@dataclass(frozen=True)
 class MappedLook:
     """A look on the map.
 
@@ -141,6 +162,8 @@ def map_looks(
     references: Sequence[Reference],
     epochs: Sequence[Epoch],
     lonlats: Sequence[tuple[Float, Float]],
+    laid: tuple[LocalFrame, MapNodes] | None = None,
+    levels: Sequence[Level] | None = None,
 ) -> tuple[list[MappedLook], MapNodes, LocalFrame]:
     """Lay looks on one map and calibrate them to each other.
 
@@ -152,6 +175,10 @@ def map_looks(
         The new images of each.
     lonlats : sequence of (ndarray, ndarray)
         Longitude and latitude of the pixels of each, degrees; NaN where unknown.
+    laid : (LocalFrame, MapNodes), optional
+        The nodes of a part of a larger map; laid over the looks if not given.
+    levels : sequence of Level, optional
+        What the whole of a larger map says of each look's; read here if not given.
 
     Returns
     -------
@@ -162,7 +189,19 @@ def map_looks(
     frame : LocalFrame
         Of the nodes' coordinates.
     """
-    frame = LocalFrame.of(*lonlats[0])
+    looks, nodes, frame = lay_looks(references, epochs, lonlats, laid)
+    looks = calibrate(looks) if levels is None else with_levels(looks, levels)
+    return _without_contradictions(looks, nodes), nodes, frame
+
+
+def lay_looks(
+    references: Sequence[Reference],
+    epochs: Sequence[Epoch],
+    lonlats: Sequence[tuple[Float, Float]],
+    laid: tuple[LocalFrame, MapNodes] | None = None,
+) -> tuple[list[MappedLook], MapNodes, LocalFrame]:
+    """Lay looks on one map, as :func:`map_looks` does, each with its own level still."""
+    frame = LocalFrame.of(*lonlats[0]) if laid is None else laid[0]
     scenes, tracks = [], []
     for reference, (longitude, latitude) in zip(references, lonlats):
         old = reference.scene.ground
@@ -174,9 +213,12 @@ def map_looks(
         tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
     later = [reference.registration.rows for reference in references]
     knots = [track.of_knots(scene, rows) for track, scene, rows in zip(tracks, scenes, later)]
-    first = scenes[0].ground
-    width = BLOCK[1] * first.range_spacing / float(np.median(first.sine))
-    nodes = map_over(knots, NODE_SIDES * float(np.sqrt(width * BLOCK[0] * first.azimuth_spacing)))
+    if laid is None:
+        first = scenes[0].ground
+        width = BLOCK[1] * first.range_spacing / float(np.median(first.sine))
+        nodes = map_over(knots, NODE_SIDES * float(np.sqrt(width * BLOCK[0] * first.azimuth_spacing)))
+    else:
+        nodes = laid[1]
     looks = []
     for scene, track, (east, north), reference, epoch in zip(scenes, tracks, knots, references, epochs):
         e, n = track.of_points(scene, reference.registration.rows)
@@ -191,7 +233,14 @@ def map_looks(
                 bad[:, 1:] | bad[:, :-1],
             )
         )
-    return _without_contradictions(calibrate(looks), nodes), nodes, frame
+    return looks, nodes, frame
+
+
+def with_levels(looks: Sequence[MappedLook], levels: Sequence[Level]) -> list[MappedLook]:
+    """Give each look its level."""
+    return [
+        replace(look, level=one.value, level_std=one.std) for look, one in zip(looks, levels, strict=True)
+    ]
 
 
 def calibrate(looks: Sequence[MappedLook]) -> list[MappedLook]:
@@ -211,6 +260,28 @@ def calibrate(looks: Sequence[MappedLook]) -> list[MappedLook]:
     -----
     One per cent between two looks is a metre of height over 400 m.
     """
+    return with_levels(looks, settle(gentle_logs(looks), [own_level(look) for look in looks]))
+
+
+def own_level(look: MappedLook) -> float:
+    """Median log reflectivity of what a look shows."""
+    use = ~look.mends
+    return float(np.median(look.texture[use if use.any() else ...]))
+
+
+def gentle_logs(looks: Sequence[MappedLook]) -> Float:
+    """Read the old reflectivity of gentle ground, as each look has it.
+
+    Parameters
+    ----------
+    looks : sequence of MappedLook
+        On one map.
+
+    Returns
+    -------
+    ndarray (look, node)
+        Natural logarithm; NaN where a look does not see a node's ground, or it is steep.
+    """
     means, numbers = [], []
     for look in looks:
         ground = look.scene.ground
@@ -223,19 +294,34 @@ def calibrate(looks: Sequence[MappedLook]) -> list[MappedLook]:
         means.append(mean)
         numbers.append(number)
     seen = [n > 0.5 * np.median(n[n > 0]) if (n > 0).any() else n > 0 for n in numbers]
-    logs = np.where(seen, np.log(np.maximum(means, 1e-12)), np.nan)
+    return np.where(seen, np.log(np.maximum(means, 1e-12)), np.nan)
+
+
+def settle(logs: Float, own: Sequence[float]) -> list[Level]:
+    """Settle the looks' levels.
+
+    Parameters
+    ----------
+    logs : ndarray (look, node)
+        As :func:`gentle_logs` gives them, of one map or of parts of it side by side.
+    own : sequence of float
+        Median log reflectivity of each look, for those that share too little ground with any other.
+
+    Returns
+    -------
+    list of Level
+        One a look.
+    """
     offsets, stds = common_levels(logs)
     shared = np.isfinite(stds)
     if not shared.any():
-        return [replace(look, level=float(np.median(look.texture[~look.mends]))) for look in looks]
+        return [Level(value) for value in own]
     level = logs[shared] - offsets[shared, None]
     both = np.isfinite(level).sum(axis=0) > 1
     middle = float(np.median(np.nanmean(level[:, both], axis=0)))
     return [
-        replace(look, level=middle + float(o), level_std=float(s))
-        if np.isfinite(s)
-        else replace(look, level=float(np.median(look.texture[~look.mends])))
-        for look, o, s in zip(looks, offsets, stds)
+        Level(middle + float(o), float(s)) if np.isfinite(s) else Level(value)
+        for value, o, s in zip(own, offsets, stds)
     ]
 
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from mosart.inversion.entries import Date, Entry
-from mosart.inversion.gather import JointEntry, NamedStack
-from mosart.masks import Flag, withheld
+from mosart.inversion.entries import Entry
+from mosart.inversion.gather import JointEntry
+from mosart.masks import Flag
 
 from .epoch import OnRadar, to_radar
-from .invert import ATTRS, WITHHELD
+from .invert import ATTRS
 from .mapped import MappedLook
 from .part import Part
 from .reference import Reference
 from .render import Scene
 from .sharedground import Track
 from .together import UNSEEN, Solved
-from .told import registration_attributes
 
 Float = NDArray[np.float64]
 Bits = NDArray[np.uint8]
@@ -316,74 +314,3 @@ def withhold(
     new = (seen.kept < 0.5) & (directions[bits] < 2)
     mask[new | seen.lost] |= np.uint8(Flag.UNRESOLVED)
     return mask
-
-
-def shared_dataset(done: Sequence[Answered], reference: Sequence[Date]) -> tuple[xr.Dataset, dict[str, str]]:
-    """Make the coordinates, texts and attributes that all grids share."""
-    dates = [one.plan.entry.date for one in done]
-    data = xr.Dataset(coords={"date": np.array(dates, dtype="datetime64[ns]")})
-    texts = [",".join(f"{date:%Y%m%d}" for date in one.plan.entry.images) for one in done]
-    data["averaged_dates"] = ("date", np.array(texts), ATTRS["averaged_dates"])
-    attrs = {
-        "method": "synthesis",
-        "reference_dates": ",".join(f"{date:%Y%m%d}" for date in reference),
-        "stable_area": "all ground, as far as its learned envelope is small",
-    }
-    return data, attrs
-
-
-def hidden(values: NDArray[np.float32], mask: Bits) -> NDArray[np.float32]:
-    """Withhold values where the mask says so."""
-    return np.where(withheld(mask), np.float32(np.nan), values)
-
-
-def radar_dataset(
-    k: int,
-    look: NamedStack,
-    reference: tuple[Date, ...],
-    done: Sequence[Answered],
-    learned: Sequence[Reference],
-) -> xr.Dataset:
-    """Lay the result on the grid of a look.
-
-    Parameters
-    ----------
-    k : int
-        Number of the look.
-    look : NamedStack
-        Its stack.
-    reference : tuple of datetime.date
-        Of all looks.
-    done : sequence of Answered
-        All entries.
-    learned : sequence of Reference
-        What its reference dates said.
-
-    Returns
-    -------
-    xarray.Dataset
-        Of an :class:`~mosart.change.ElevationChange`, (date, azimuth, range).
-    """
-    source, grid = look.stack.dataset, ("date", "azimuth", "range")
-    data, attrs = shared_dataset(done, reference)
-    data = data.assign_coords({name: source[name] for name in grid[1:] if name in source.coords})
-    mask = np.array([one.masks[k] for one in done])
-    images = {name: np.array([one.seen[k].images[name] for one in done]) for name in FIELDS}
-    data["elevation_change"] = (grid, hidden(images["estimate"], mask))
-    for name, values in images.items():
-        data[name] = (grid, hidden(values, mask) if name in WITHHELD else values)
-    data["mask"] = (grid, mask)
-    data["row_gain"] = (grid[:2], np.array([one.seen[k].row_gain for one in done], np.float32))
-    for name in ("height", "longitude", "latitude", "incidence_angle"):
-        if name in source:
-            data[name] = source[name]
-    for name in set(TEXTS) & {str(v) for v in data.data_vars}:
-        data[name].attrs.update(TEXTS[name])
-    data.attrs.update(source.attrs)
-    data.attrs.update(attrs)
-    data.attrs["look"] = look.name
-    data.attrs["azimuth_spacing"] = look.frame.azimuth_spacing
-    for found in learned[:1]:
-        data.attrs["law_exponent"], data.attrs["law_exponent_std"] = found.law.exponent, found.law.std
-        data.attrs.update(registration_attributes(found.registration, look.frame))
-    return data

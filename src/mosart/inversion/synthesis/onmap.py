@@ -2,63 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 
 from mosart.change.drawn import DIMS as DRAWN_DIMS
 from mosart.change.drawn import VARIABLE as DRAWN
+from mosart.errors import InputError
 from mosart.geocoding import MapGrid, geocode, georeference
 from mosart.inversion.entries import Date
-from mosart.inversion.gather import NamedStack
+from mosart.inversion.gather import JointEntry, NamedStack
 from mosart.masks import Flag
 
 from .invert import WITHHELD
+from .jointstep import FINAL_SAMPLES
 from .mapped import BLOCK, NODE_SIDES
-from .onlook import TEXTS, Answered, Bits, LonLat, hidden, shared_dataset
+from .onlook import TEXTS, Answered, Bits, LonLat
+from .onradar import hidden, shared_dataset
 from .sharedground import LocalFrame
 from .together import UNSEEN, new_reflectivity
+
+Float = NDArray[np.float64]
+Lines = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 GRID = ("date", "y", "x")
 
 
-def map_dataset(
+#: Images of an entry on the map, float32; in this order the values of the nodes are read.
+FIELDS = ("estimate", "elevation_change_std", "brightness", "texture_kept", "growth_effect")
+#: Numbers of a look and an entry.
+NUMBERS = ("look_level", "look_level_std", "new_brightness")
+#: Numbers of an entry's draws up to which they lie half a node apart; on larger maps further apart.
+MOST_DRAWN = 64_000_000
+
+
+@dataclass(frozen=True)
+class MapImages:
+    """All entries on a map or a window of it, numpy or lazy.
+
+    Parameters
+    ----------
+    images : mapping of str to array (date, y, x)
+        :data:`FIELDS`, NaN where no look has data, before anything else is withheld.
+    mask, bits : array of uint8 (date, y, x)
+        Reasons to withhold, and a bit for each look that sees the cell.
+    reflectivity : array (look, date, y, x)
+        Log reflectivity as each look alone has it.
+    height : array (y, x)
+        Mean of the DEMs.
+    numbers : mapping of str to ndarray (look, date)
+        :data:`NUMBERS`.
+    draws : array (draw, line, line, date) or None
+        Drawn errors on lines of cells; None where nothing was solved.
+    """
+
+    images: Mapping[str, Any]
+    mask: Any
+    bits: Any
+    reflectivity: Any
+    height: Any
+    numbers: Mapping[str, Float]
+    draws: Any | None
+
+
+def map_images(
     looks: Sequence[NamedStack],
-    reference: tuple[Date, ...],
     done: Sequence[Answered],
     grid: MapGrid,
     directions: NDArray[np.uint8],
-) -> xr.Dataset:
-    """Lay the result on a map.
+    lines: Lines,
+) -> MapImages:
+    """Bring all entries to a map or a window of it.
 
     Parameters
     ----------
     looks : sequence of NamedStack
         All looks.
-    reference : tuple of datetime.date
-        Of all looks.
     done : sequence of Answered
         All entries.
     grid : MapGrid
         The map.
     directions : ndarray of uint8 (2 ** looks,)
         Directions of every set of looks, by bits.
+    lines : tuple of ndarray
+        Rows and columns of the cells that the draws are told on.
 
     Returns
     -------
-    xarray.Dataset
-        Of an :class:`~mosart.change.ElevationChange`, (date, y, x).
+    MapImages
+        In memory.
     """
     lon, lat = positions(grid)
     shape = (len(done), *grid.shape)
     seen_from = [_masks_on_map(k, look, done, grid) for k, look in enumerate(looks)]
-    names = ("estimate", "elevation_change_std", "brightness", "texture_kept", "growth_effect")
-    images = {name: np.zeros(shape, np.float32) for name in names}
+    images = {name: np.zeros(shape, np.float32) for name in FIELDS}
     fresh = np.full((len(looks), *shape), np.nan, np.float32)
-    level, level_std, bright = (np.full((len(looks), len(done)), np.nan) for _ in range(3))
+    numbers = {name: np.full((len(looks), len(done)), np.nan) for name in NUMBERS}
     mask, bits = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     outside = np.zeros(shape, bool)
     for e, one in enumerate(done):
@@ -74,77 +119,144 @@ def map_dataset(
         on_nodes = (joint.change, solved.std, joint.brightness, joint.kept, solved.growth)
         lost = solved.lost.astype(np.float64)
         values = solved.at(lon, lat, *on_nodes, lost, *reflectivity)
-        for name, value in zip(names, values):
+        for name, value in zip(FIELDS, values):
             images[name][e] = value
         doubted = (values[3] < 0.5) & (directions[bits[e]] < 2) | (values[5] > 0.5)
         mask[e][doubted & (bits[e] != 0)] |= np.uint8(Flag.UNRESOLVED)
         levels = np.array([look.level for look in solved.mapped.values()])
         for n, (k, look) in enumerate(solved.mapped.items()):
             fresh[k, e] = np.where(bits[e] >> k & 1, values[6 + n], np.nan)
-            level[k, e], level_std[k, e] = levels[n] - levels.mean(), look.level_std
-            bright[k, e] = joint.ratio[n]
-    data, attrs = shared_dataset(done, reference)
+            told = levels[n] - levels.mean(), look.level_std, joint.ratio[n]
+            for name, number in zip(NUMBERS, told):
+                numbers[name][k, e] = number
+    images = {name: np.where(outside, np.float32(np.nan), image) for name, image in images.items()}
+    draws = _draws(done, tuple(values[np.ix_(*lines)] for values in (lon, lat)))
+    return MapImages(images, mask, bits, fresh, _height(looks, grid), numbers, draws)
+
+
+def map_dataset(
+    looks: Sequence[NamedStack],
+    reference: tuple[Date, ...],
+    plans: Sequence[JointEntry],
+    found: MapImages,
+    *,
+    grid: MapGrid,
+    lines: Lines,
+) -> xr.Dataset:
+    """Lay the result on a map.
+
+    Parameters
+    ----------
+    looks : sequence of NamedStack
+        All looks.
+    reference : tuple of datetime.date
+        Of all looks.
+    plans : sequence of JointEntry
+        All entries.
+    found : MapImages
+        What was found on the map.
+    grid : MapGrid
+        The map.
+    lines : tuple of ndarray
+        Rows and columns of the cells that the draws are told on.
+
+    Returns
+    -------
+    xarray.Dataset
+        Of an :class:`~mosart.change.ElevationChange`, (date, y, x).
+    """
+    data, attrs = shared_dataset(plans, reference)
     data = data.assign_coords(look=("look", np.array([look.name for look in looks])))
-    data["elevation_change"] = (GRID, hidden(images["estimate"], mask))
-    for name, image in images.items():
-        shown = hidden(image, mask) if name in WITHHELD else np.where(outside, np.float32(np.nan), image)
-        data[name] = (GRID, shown)
-    data["mask"] = (GRID, mask)
-    data["looks"] = (GRID, bits, _looks_attrs(looks))
-    data["height"] = (GRID[1:], _height(looks, grid))
-    data["new_reflectivity"] = (("look", *GRID), fresh)
-    for name, numbers in (("look_level", level), ("look_level_std", level_std), ("new_brightness", bright)):
+    data["elevation_change"] = (GRID, hidden(found.images["estimate"], found.mask))
+    for name, image in found.images.items():
+        data[name] = (GRID, hidden(image, found.mask) if name in WITHHELD else image)
+    data["mask"] = (GRID, found.mask)
+    data["looks"] = (GRID, found.bits, _looks_attrs(looks))
+    data["height"] = (GRID[1:], found.height)
+    data["new_reflectivity"] = (("look", *GRID), found.reflectivity)
+    for name, numbers in found.numbers.items():
         data[name] = (("look", "date"), numbers)
     for name in set(TEXTS) & {str(v) for v in data.data_vars}:
         data[name].attrs.update(TEXTS[name])
     data.attrs.update(_common_attrs(looks))
     data.attrs.update(attrs)
-    return _with_draws(georeference(data, grid), looks, done, (lon, lat))
-
-
-def _with_draws(
-    data: xr.Dataset, looks: Sequence[NamedStack], done: Sequence[Answered], cells: LonLat
-) -> xr.Dataset:
-    """Add the drawn errors, on lines of cells as far apart as half a node: they are smooth."""
-    solved = [one.solved for one in done if one.solved is not None]
-    if solved and not len(solved[0].draws):
-        return data
-    rows, columns = _lines(looks, cells)
-    lines = {}
-    for axis, some in (("y", rows), ("x", columns)):
+    data = georeference(data, grid)
+    told = {}
+    for axis, some in zip(("y", "x"), lines):
         # without axis and standard name, which the convention leaves to those of the map
-        attrs = {"long_name": f"{axis} of the draws", "units": data[axis].attrs["units"]}
-        lines[f"draw_{axis}"] = (f"draw_{axis}", data[axis].values[some], attrs)
-    # also where all is zero: entries that are solved one by one are joined
-    data = data.assign_coords(lines)
-    if not solved:
-        return data
-    places = tuple(values[np.ix_(rows, columns)] for values in cells)
-    draws = np.zeros((len(solved[0].draws), rows.size, columns.size, len(done)), np.float32)
-    for e, one in enumerate(done):
-        if one.solved is not None:
-            draws[..., e] = one.solved.at(*places, *one.solved.draws)
-    data[DRAWN] = (DRAWN_DIMS, draws, TEXTS[DRAWN])
+        attributes = {"long_name": f"{axis} of the draws", "units": data[axis].attrs["units"]}
+        told[f"draw_{axis}"] = (f"draw_{axis}", data[axis].values[some], attributes)
+    if found.draws is None or len(found.draws):
+        # also where all is zero: entries that are solved one by one are joined
+        data = data.assign_coords(told)
+    if found.draws is not None and len(found.draws):
+        data[DRAWN] = (DRAWN_DIMS, found.draws, TEXTS[DRAWN])
     return data
 
 
-def _lines(looks: Sequence[NamedStack], cells: LonLat) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _draws(done: Sequence[Answered], places: tuple[Float, ...]) -> NDArray[np.float32] | None:
+    """Drawn errors at cells that are as far apart as half a node: they are smooth."""
+    solved = [one.solved for one in done if one.solved is not None]
+    if not solved:
+        return None
+    draws = np.zeros((len(solved[0].draws), *places[0].shape, len(done)), np.float32)
+    for e, one in enumerate(done):
+        if one.solved is not None:
+            draws[..., e] = one.solved.at(places[0], places[1], *one.solved.draws)
+    return draws
+
+
+def draw_lines(looks: Sequence[NamedStack], grid: MapGrid) -> Lines:
     """Choose rows and columns of cells about half a node apart, the last ones among them.
 
-    They depend on the looks and the map alone, so that entries that are solved one by one can be joined.
+    Parameters
+    ----------
+    looks : sequence of NamedStack
+        All looks.
+    grid : MapGrid
+        The map.
+
+    Returns
+    -------
+    rows, columns : ndarray
+        They depend on the looks and the map alone, so that entries that are solved one by one can be joined.
+        Of a map of more than :data:`MOST_DRAWN` numbers they lie as much further apart.
     """
     pixel = min(
         np.sqrt(f.azimuth_spacing * f.range_spacing / float(np.median(np.sin(f.theta))))
         for f in (look.frame for look in looks)
     )
-    positions = LocalFrame.of(*cells).metres(*cells)
-    found = []
-    for axis, size in enumerate(cells[0].shape):
-        ends = np.diff(np.take(positions, (0, -1), axis=axis + 1), axis=axis + 1)
-        cell = float(np.nanmedian(np.hypot(*ends))) / max(size - 1, 1)
-        step = max(1, int(0.5 * NODE_SIDES * np.sqrt(BLOCK[0] * BLOCK[1]) * pixel / cell)) if cell > 0 else 1
-        found.append(np.unique(np.append(np.arange(0, size, step), size - 1)))
+    half = 0.5 * NODE_SIDES * np.sqrt(BLOCK[0] * BLOCK[1]) * pixel
+    found, steps = [], []
+    for axis, size in enumerate(grid.shape):
+        ends = np.diff(_border(grid, axis), axis=1)
+        cell = float(np.nanmedian(np.hypot(*ends[:, 0]))) / max(size - 1, 1)
+        steps.append(half / cell if cell > 0 else 1.0)
+    numbers = FINAL_SAMPLES * np.prod([size / max(step, 1.0) for size, step in zip(grid.shape, steps)])
+    wider = max(1.0, float(np.sqrt(numbers / MOST_DRAWN)))
+    for size, step in zip(grid.shape, steps):
+        found.append(np.unique(np.append(np.arange(0, size, max(1, int(wider * step))), size - 1)))
     return found[0], found[1]
+
+
+def _border(grid: MapGrid, axis: int) -> Float:
+    """East and north of the cells of the first and the last row (or column), (2, 2, cells)."""
+    ends = [slice(0, 1), slice(grid.shape[axis] - 1, grid.shape[axis])]
+    whole = slice(0, grid.shape[1 - axis])
+    cells = []
+    for end in ends:
+        place = (end, whole) if axis == 0 else (whole, end)
+        cells.append([values.ravel() for values in positions(grid_window(grid, place))])
+    lon, lat = (np.array([line[k] for line in cells]) for k in (0, 1))
+    return np.array(LocalFrame.of(lon, lat).metres(lon, lat))
+
+
+def grid_window(grid: MapGrid, place: tuple[slice, slice]) -> MapGrid:
+    """Cut rows and columns out of a map grid."""
+    rows, columns = place
+    t = grid.transform
+    corner = Affine(t.a, t.b, t.c + t.a * columns.start, t.d, t.e, t.f + t.e * rows.start)
+    return MapGrid(grid.crs, corner, columns.stop - columns.start, rows.stop - rows.start)
 
 
 def positions(grid: MapGrid) -> LonLat:
@@ -160,7 +272,10 @@ def _masks_on_map(k: int, look: NamedStack, done: Sequence[Answered], grid: MapG
     source = look.stack.dataset
     plane = xr.Dataset({name: source[name] for name in ("longitude", "latitude")}, attrs=dict(source.attrs))
     plane["mask"] = (("date", "azimuth", "range"), np.array([one.seen[k].mask for one in done]))
-    return np.asarray(geocode(plane, grid, variables=["mask"])["mask"].values)
+    try:
+        return np.asarray(geocode(plane, grid, variables=["mask"])["mask"].values)
+    except InputError:  # a window of the map that lies beside the look
+        return np.full((len(done), *grid.shape), np.uint8(Flag.NODATA))
 
 
 def join_masks(masks: Sequence[Bits], numbers: Sequence[int]) -> tuple[Bits, Bits, NDArray[np.bool_]]:
@@ -207,7 +322,10 @@ def _height(looks: Sequence[NamedStack], grid: MapGrid) -> NDArray[np.float32]:
         plane = xr.Dataset(
             {name: source[name] for name in ("height", "longitude", "latitude")}, attrs=dict(source.attrs)
         )
-        height = np.asarray(geocode(plane, grid, variables=["height"])["height"].values, np.float64)
+        try:
+            height = np.asarray(geocode(plane, grid, variables=["height"])["height"].values, np.float64)
+        except InputError:  # a window of the map that lies beside the look
+            continue
         total += np.nan_to_num(height)
         count += np.isfinite(height)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)

@@ -7,26 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mosart.change import ElevationChange
 from mosart.geocoding import MapGrid
 from mosart.inversion.entries import Date
 from mosart.inversion.gather import JointEntry, NamedStack
 
-from .onlook import Answered, Bits, LonLat, Seen, on_look, on_nothing, on_zero, radar_dataset, withhold
-from .onmap import map_dataset
+from .answering import ALL, answer, lonlat, select
+from .bytiles import invert_tiles
+from .doubts import warn_of_answer, warn_of_missing
+from .mapped import Level
+from .maptiles import plan_map
+from .onlook import Answered
+from .onmap import draw_lines, map_dataset, map_images
+from .onradar import RadarImages, radar_dataset
 from .part import FEWEST_COMPARED, Part, part_reference, read_part
 from .reference import Reference
 from .terrain import with_terrain
-from .together import Solved, sides, solve_entry
+from .together import sides
 from .told import moved_text
 
 logger = logging.getLogger(__name__)
-
-#: Rescaling of a look's noise above which the looks show different grounds. It is 0.7 to 1.4 where they show
-#: one, and 6 where the image of one is flipped.
-NOT_ONE_GROUND = 4.0
 
 
 def invert_several(
@@ -50,19 +51,19 @@ def invert_several(
     grid : MapGrid
         Of the result.
     progress : callable, optional
-        Told of the entries that are done and of all.
+        Told of the entries, or of a large map's tiles, that are done and of all.
 
     Returns
     -------
     ElevationChange
         On the map; ``on_radar(name)`` gives it on the grid of a look.
     """
-    parts = []
-    for k, look in enumerate(looks):
-        needed = {date for one in entries for date in (*one.looks[k].images, *one.looks[k].reference)}
-        stack = with_terrain(look.stack.select(sorted(needed)), "coded")
-        parts.append(read_part(stack, slice(None), slice(None), look.frame))
-    lonlats = [_lonlat(look) for look in looks]
+    looks = [replace(look, stack=with_terrain(look.stack, "coded")) for look in looks]
+    plan = plan_map(looks)
+    if len(plan.tiles) > 1:
+        return invert_tiles(looks, reference, entries, grid, plan=plan, progress=progress)
+    parts = [read_part(select(look, k, entries), *ALL, look.frame) for k, look in enumerate(looks)]
+    lonlats = [lonlat(look) for look in looks]
     entries = _shown(looks, parts, entries)
     directions = sides(parts, lonlats)
     learned: dict[tuple[int, tuple[Date, ...]], Reference] = {}
@@ -75,40 +76,23 @@ def invert_several(
                 logger.warning("%s: %s", looks[k].name, moved)
         return learned[k, dates]
 
-    def zero_reference(k: int) -> Reference | None:
-        own = tuple(date for date in reference if date in parts[k].intensity)
-        return reference_of(k, own) if parts[k].shown(own) else None
-
     done = []
-    for number, plan in enumerate(entries):
-        if plan.is_zero:
-            seen = tuple(
-                on_zero(part, dates, zero_reference(k))
-                for k, (part, dates) in enumerate(zip(parts, plan.looks))
-            )
-            done.append(Answered(plan, None, seen, tuple(one.mask for one in seen)))
-        elif not any(dates.images for dates in plan.looks):
-            seen = tuple(on_nothing(part, dates) for part, dates in zip(parts, plan.looks))
-            done.append(Answered(plan, None, seen, tuple(one.mask for one in seen)))
-        else:
-            solved = solve_entry(plan, parts, lonlats, reference_of)
-            seen = tuple(
-                on_look(
-                    solved, k, dates, parts[k], lonlat=lonlats[k], reference=reference_of(k, dates.reference)
-                )
-                if parts[k].shown(dates.reference)
-                else on_nothing(parts[k], dates)
-                for k, dates in enumerate(plan.looks)
-            )
-            done.append(Answered(plan, solved, seen, _masks(solved, seen, lonlats, directions)))
+    for number, entry in enumerate(entries):
+        done.append(
+            answer(entry, reference, parts, lonlats, directions=directions, reference_of=reference_of)
+        )
+        if done[-1].solved is not None:
             _report(looks, done[-1])
         if progress is not None:
             progress(number + 1, len(entries))
     radar = {}
     for k, look in enumerate(looks):
         own = [found for (number, _), found in learned.items() if number == k]
-        radar[look.name] = ElevationChange(radar_dataset(k, look, reference, done, own))
-    return ElevationChange(map_dataset(looks, reference, done, grid, directions), radar)
+        images = RadarImages.of(k, done)
+        radar[look.name] = ElevationChange(radar_dataset(look, reference, entries, images, own))
+    lines = draw_lines(looks, grid)
+    found = map_images(looks, done, grid, directions, lines)
+    return ElevationChange(map_dataset(looks, reference, entries, found, grid=grid, lines=lines), radar)
 
 
 def _shown(
@@ -117,42 +101,15 @@ def _shown(
     """Leave out of each entry the looks whose images of it show nothing that can be compared."""
     found = []
     for plan in entries:
-        kept = list(plan.looks)
+        kept, left_out = list(plan.looks), []
         for k, dates in enumerate(plan.looks):
             if plan.is_zero or not dates.images or parts[k].compared(dates) >= FEWEST_COMPARED:
                 continue
-            logger.warning(
-                "%s: the images of %s, or its reference, show nothing to compare and are left out",
-                f"{plan.entry.date:%Y%m%d}",
-                looks[k].name,
-            )
+            left_out.append(looks[k].name)
             kept[k] = replace(dates, images=())
-        if not any(dates.images for dates in kept):
-            logger.warning(
-                "%s: too little ground is shown by both the images and the reference: no change is given",
-                f"{plan.entry.date:%Y%m%d}",
-            )
+        warn_of_missing(plan.entry.date, left_out, all_of_them=not any(dates.images for dates in kept))
         found.append(replace(plan, looks=tuple(kept)))
     return found
-
-
-def _lonlat(look: NamedStack) -> LonLat:
-    lon, lat = (np.asarray(look.stack.dataset[name].values, np.float64) for name in ("longitude", "latitude"))
-    return lon, lat
-
-
-def _masks(
-    solved: Solved, seen: Sequence[Seen], lonlats: Sequence[LonLat], directions: NDArray[np.uint8]
-) -> tuple[Bits, ...]:
-    """Mask of every look, told by what the others see."""
-    on_nodes = {k: solved.seen_nodes(seen[k].mask, *lonlats[k]).astype(np.float64) for k in solved.mapped}
-    found = []
-    for k, lonlat in enumerate(lonlats):
-        others = [j for j in on_nodes if j != k]
-        shares = solved.at(*lonlat, *(on_nodes[j] for j in others))
-        where = {j: np.nan_to_num(share) > 0.5 for j, share in zip(others, shares)}
-        found.append(withhold(seen[k], k, where, directions, k in solved.mapped))
-    return tuple(found)
 
 
 def _report(looks: Sequence[NamedStack], one: Answered) -> None:
@@ -168,24 +125,5 @@ def _report(looks: Sequence[NamedStack], one: Answered) -> None:
         joint.steps[-1],
         100 * float(np.mean(joint.kept < 0.5)),
     )
-    if len(one.taking) < 2:
-        logger.warning(
-            "%s: one look alone has images of it, so new rock is withheld there",
-            f"{one.plan.entry.date:%Y%m%d}",
-        )
-        return
-    if max(joint.noise) > NOT_ONE_GROUND:
-        logger.warning(
-            "%s: the looks do not show one ground (what is left has %.1f times the variance of their noise): "
-            "an image or a geometry of one of them may be wrong",
-            f"{one.plan.entry.date:%Y%m%d}",
-            max(joint.noise),
-        )
-    alone = [looks[k].name for k, look in solved.mapped.items() if not np.isfinite(look.level_std)]
-    if alone:
-        logger.warning(
-            "%s: %s shares too little gentle ground with the other looks for a common level of brightness: "
-            "new rock that it sees may come out tilted",
-            f"{one.plan.entry.date:%Y%m%d}",
-            " and ".join(alone),
-        )
+    levels = {looks[k].name: Level(look.level, look.level_std) for k, look in solved.mapped.items()}
+    warn_of_answer(one.plan.entry.date, levels, max(joint.noise))

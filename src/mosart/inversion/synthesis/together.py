@@ -17,10 +17,10 @@ from mosart.masks import Flag
 
 from .directions import count_directions, line_of_sight
 from .joint import Joint, solve_jointly
-from .mapped import MappedLook, map_looks
+from .mapped import Level, MappedLook, map_looks
 from .nodes import MapNodes
-from .part import SEED, Part
-from .reference import Reference, read_epoch
+from .part import SEED, Known, Part, gained_rows
+from .reference import Epoch, Reference, read_epoch
 from .sharedground import LocalFrame
 
 Float = NDArray[np.float64]
@@ -33,6 +33,31 @@ UNSEEN = np.uint8(Flag.LAYOVER | Flag.SHADOW | Flag.WATER | Flag.NODATA)
 SAMPLED = 1_000_000
 #: Share of a node's usual light below which a look tells nothing of its reflectivity.
 FAINT = 0.3
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a part of a large map takes over from the whole.
+
+    Parameters
+    ----------
+    frame : LocalFrame
+        Of the nodes' coordinates.
+    nodes : MapNodes
+        Of the part.
+    known : sequence of Known
+        Gains and scattering of each look.
+    levels : mapping of datetime.date to mapping of int to Level
+        Of the looks that have images of an entry, by the entry's date and the number of the look.
+    seed : int
+        Of the posterior samples: another in every part.
+    """
+
+    frame: LocalFrame
+    nodes: MapNodes
+    known: Sequence[Known]
+    levels: Mapping[Date, Mapping[int, Level]]
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +145,7 @@ def solve_entry(
     parts: Sequence[Part],
     lonlats: Sequence[tuple[Float, Float]],
     reference_of: Callable[[int, tuple[Date, ...]], Reference],
+    shared: Shared | None = None,
 ) -> Solved:
     """Solve one epoch with the looks that have images of it.
 
@@ -133,6 +159,8 @@ def solve_entry(
         Positions of their pixels, degrees.
     reference_of : callable
         What a look's reference dates say, by the number of the look.
+    shared : Shared, optional
+        What the whole of a larger map says; all is found here if not given.
 
     Returns
     -------
@@ -143,12 +171,15 @@ def solve_entry(
     # the first one lays the nodes: which it is must not depend on the order that the user gave
     taking.sort(key=lambda k: _rank(parts[k], lonlats[k]))
     references = [reference_of(k, entry.looks[k].reference) for k in taking]
-    epochs = [
-        read_epoch([parts[k].intensity[date] for date in parts[k].shown(entry.looks[k].images)], reference)
-        for k, reference in zip(taking, references)
-    ]
-    mapped, nodes, frame = map_looks(references, epochs, [lonlats[k] for k in taking])
-    joint = solve_jointly(mapped, nodes, seed=SEED)
+    epochs = [_epoch(entry.looks[k], parts[k], one, shared, k) for k, one in zip(taking, references)]
+    mapped, nodes, frame = map_looks(
+        references,
+        epochs,
+        [lonlats[k] for k in taking],
+        None if shared is None else (shared.frame, shared.nodes),
+        None if shared is None else [shared.levels[entry.entry.date][k] for k in taking],
+    )
+    joint = solve_jointly(mapped, nodes, seed=SEED if shared is None else shared.seed)
     return Solved(
         joint,
         nodes,
@@ -159,6 +190,15 @@ def solve_entry(
         joint.unresolved,
         joint.draws,
     )
+
+
+def _epoch(dates: Entry, part: Part, reference: Reference, shared: Shared | None, k: int) -> Epoch:
+    """Read a look's images of an entry."""
+    images = [part.intensity[date] for date in part.shown(dates.images)]
+    if shared is None:
+        return read_epoch(images, reference)
+    gained = shared.known[k].epoch[dates.images, dates.reference]
+    return read_epoch(images, reference, gained_rows(gained, part, dates.images))
 
 
 def _rank(part: Part, lonlat: tuple[Float, Float]) -> tuple[float, ...]:
