@@ -84,7 +84,8 @@ def main() -> None:
     original = None if args.without_original else args.original
     if original is not None:
         original_module(original)  # installed once, before several processes ask for it
-    todo = [(case, seed) for case in cases() if args.only in case.name for seed in seeds]
+    # all classes of a seed before the next seed: what a stopped run leaves tells of every class
+    todo = [(case, seed) for seed in seeds for case in cases() if args.only in case.name]
     rows = []
     # fresh processes: one that was forked from threads may hang
     pool = ProcessPoolExecutor(args.workers, mp_context=multiprocessing.get_context("spawn"))

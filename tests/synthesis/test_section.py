@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mosart.errors import InputError
 from mosart.geometry import flag_visibility
 from mosart.geometry.frame import LookFrame
 from mosart.geometry.section import Section
@@ -15,7 +16,10 @@ from mosart.inversion.entries import Entry
 from mosart.inversion.method import Options
 from mosart.inversion.synthesis.ground import lay_ground, newly_hidden, visibility
 from mosart.inversion.synthesis.invert import invert_synthesis
+from mosart.inversion.synthesis.part import part_reference, read_part
+from mosart.inversion.synthesis.reference import LARGEST_TRACED
 from mosart.inversion.synthesis.render import Scene, azimuth_slope_term, block_sums
+from mosart.inversion.synthesis.terrain import with_terrain
 from mosart.masks import TRACED, VISIBILITY, Flag
 from mosart.simulate import Sensor, Terrain, simulate
 from mosart.simulate.relief import fractal
@@ -185,6 +189,15 @@ def cone(look):
 @pytest.mark.parametrize("look", ["right", "left"])
 def test_hidden_ground_is_rendered_as_the_radar_saw_it_and_flagged_as_it_was_traced(look):
     simulation, stack = cone(look)
+    whole = slice(None)
+    part = read_part(stack, whole, whole, simulation.frame)
+    reference = part_reference(part, BEFORE, None)
+    coded = read_part(with_terrain(stack, "coded"), whole, whole, simulation.frame)
+    assert (
+        visibility(reference.dem_ground).layover.sum()
+        > visibility(part_reference(coded, BEFORE, None).dem_ground).layover.sum()
+    )  # what was traced is rendered, not what the pixels' heights hold of it
+    assert reference.scattering.block <= LARGEST_TRACED
     data = stack.dataset.load()
     mean = (data["amplitude"].values.astype(float) ** 2).mean(axis=0)
     hidden = simulation.truth["hidden"].values[0]
@@ -204,8 +217,9 @@ def test_hidden_ground_is_rendered_as_the_radar_saw_it_and_flagged_as_it_was_tra
     assert flag_visibility(stack, simulation.frame) is stack
     untold = Stack(data.assign_attrs({VISIBILITY: "unknown"}))
 
-    def inverted(of):
-        return invert_synthesis(of, BEFORE, (entry,), Options(frame=simulation.frame)).dataset.isel(date=-1)
+    def inverted(of, terrain="coded"):
+        options = Options(frame=simulation.frame, terrain=terrain)
+        return invert_synthesis(of, BEFORE, (entry,), options).dataset.isel(date=-1)
 
     def hides(result):
         return (result["mask"].values & int(Flag.LAYOVER | Flag.SHADOW)) != 0
@@ -216,6 +230,20 @@ def test_hidden_ground_is_rendered_as_the_radar_saw_it_and_flagged_as_it_was_tra
     assert (flagged & ~hidden).sum() < (guessed & ~hidden).sum()
     assert not (flagged & ~hidden & ~guessed).any()
     assert flagged[hidden].all()
-    seen = np.isfinite(result["elevation_change"].values)
-    z = result["elevation_change"].values / result["elevation_change_std"].values
-    assert np.mean(np.abs(z[seen]) < 3) > 0.98
+    traced = inverted(stack, "traced")
+    for still in (result, traced):
+        seen = np.isfinite(still["elevation_change"].values)
+        z = still["elevation_change"].values / still["elevation_change_std"].values
+        assert np.mean(np.abs(z[seen]) < 3) > 0.98
+    assert not np.array_equal(traced["estimate"].values, result["estimate"].values)
+
+
+def test_a_terrain_that_the_stack_has_not_is_refused():
+    simulation, stack = cone("right")
+    assert "section_height" not in with_terrain(stack, "coded").dataset
+    assert with_terrain(stack, "traced") is stack
+    with pytest.raises(InputError, match="no traced terrain") as refused:
+        with_terrain(simulation.stack, "traced")
+    assert "SLC products" in str(refused.value)
+    with pytest.raises(InputError, match="coded or traced"):
+        with_terrain(stack, "tracked")

@@ -219,3 +219,25 @@ def test_a_disk_that_is_really_full_is_said_and_the_next_run_finishes(
     small_disk(64 << 20)
     assert nursery.run([*scene.arguments[0], "--out", str(out)]) == 0, nursery.told.read_text()
     same_results(out, scene.expected[0])
+
+
+def test_a_page_that_the_disk_has_no_room_for_is_made_by_the_next_run(
+    nursery: Nursery, scene: Scene, tmp_path: Path, small_disk: Callable[[int], Path]
+) -> None:
+    command = list(scene.arguments[0])
+    command[command.index("--without") + 1] = "figures,mintpy,geotiff"
+    whole = tmp_path / "whole"
+    assert nursery.run([*command, "--out", str(whole)]) == 0, nursery.told.read_text()
+    page = (whole / "report.html").stat().st_size
+    place = small_disk(64 << 20)
+    shutil.copytree(whole, place / "copy")
+    used = shutil.disk_usage(place).used
+    shutil.rmtree(place / "copy")
+    small_disk(used - page // 2)
+    out = place / "out"
+    assert nursery.run([*command, "--out", str(out)]) == 1
+    assert "report.html could not be written" in nursery.told.read_text()
+    assert not list(out.glob("*.nc"))
+    small_disk(64 << 20)
+    assert nursery.run([*command, "--out", str(out)]) == 0, nursery.told.read_text()
+    assert (out / "report.html").stat().st_size > 0.9 * page

@@ -53,14 +53,17 @@ class Section:
         """
         if SECTION_HEIGHT not in data or SECTION_RANGE not in data:
             return None
-        pixel = np.asarray(data[SECTION_RANGE].values, dtype=np.float64) - float(data["range"].values[0])
-        height = np.asarray(data[SECTION_HEIGHT].values, dtype=np.float64)
-        inside = (pixel >= -1.0) & (pixel <= data.sizes["range"]) & np.isfinite(height)
+        # single precision (a few thousandths of a pixel) until what is wanted is cut out of long lines
+        pixel = np.asarray(data[SECTION_RANGE].values)
+        height = np.asarray(data[SECTION_HEIGHT].values)
+        first = float(data["range"].values[0])
+        inside = (pixel >= first - 1.0) & (pixel <= first + data.sizes["range"]) & np.isfinite(height)
         seen = np.flatnonzero(inside.any(axis=0))
         if len(seen) < 2:
             return None
         part = slice(int(seen[0]), int(seen[-1]) + 1)
-        return cls(height[:, part], pixel[:, part])
+        heights, pixels = height[:, part].astype(np.float64), pixel[:, part].astype(np.float64)
+        return cls(heights, pixels - first)
 
     def theta(self, frame: LookFrame) -> Float:
         """Incidence angle at the reference height where the points return to, radians."""

@@ -70,6 +70,7 @@ def invert(
     weights: str | NDArray[Any] | xr.DataArray = "unit",
     stable: NDArray[np.bool_] | xr.DataArray | None = None,
     stable_name: str = "given",
+    terrain: str = "coded",
     tile_rows: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ElevationChange:
@@ -109,6 +110,9 @@ def invert(
         the change if not given.
     stable_name : str
         What that ground is called in the result's attribute ``stable_area``.
+    terrain : {"coded", "traced"}
+        The ground that ``synthesis`` renders for one stack: the heights of its pixels, or the sections that a
+        stack made of SLC products, orbit and DEM raster holds, with the folds that the former cannot.
     tile_rows : int, optional
         Azimuth rows that are worked on at a time; as many as fit the memory if not given. Results of
         different tilings agree to 1e-6 m.
@@ -134,6 +138,10 @@ def invert(
     chosen = None if reference is None else _dates(reference)
     groups = None if epochs is None else [_dates(epoch) for epoch in epochs]
     if not isinstance(stack, Stack):
+        if terrain != "coded":
+            raise InputError(
+                "traced terrain is for one stack", expected="terrain coded", got=f"{len(stack)} stacks"
+            )
         together = _together(stack, method, names, frame, stable)
         before, plan = plan_together(together, chosen, groups)
         check_ground(together)
@@ -153,6 +161,7 @@ def invert(
         weights=weights if isinstance(weights, str) else np.asarray(weights),
         stable=_stable(stable, stack),
         stable_name=stable_name,
+        terrain=terrain,
         tile_rows=tile_rows,
         progress=progress,
     )

@@ -32,6 +32,8 @@ class Options:
         Stable ground; None where it is to be found.
     stable_name : str
         What the stable ground is called in the result.
+    terrain : str
+        ``"coded"`` or ``"traced"``, see :func:`mosart.inversion.synthesis.terrain.with_terrain`.
     tile_rows : int or None
         Rows worked on at a time; None for as many as fit the memory.
     progress : callable or None
@@ -43,6 +45,7 @@ class Options:
     weights: str | NDArray[Any] = "unit"
     stable: NDArray[np.bool_] | None = None
     stable_name: str = "given"
+    terrain: str = "coded"
     tile_rows: int | None = None
     progress: Callable[[int, int], None] | None = None
 

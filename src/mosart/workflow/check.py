@@ -20,6 +20,7 @@ from mosart.inversion import Entry, default_method, plan_entries
 from mosart.inversion.gather import NamedStack, gather, plan_together
 from mosart.inversion.samedem import check_ground
 from mosart.inversion.synthesis.needed import synthesis_fault
+from mosart.inversion.synthesis.terrain import with_terrain
 from mosart.io import open_stack
 from mosart.io.checks import drop_empty
 from mosart.io.isce import input_files
@@ -78,6 +79,13 @@ def prepare(
     if len(opened) > 1:
         check_ground(_gathered(opened))
         overlap = shared_ground([one.stack for one in opened])
+    elif config.terrain != "coded" and config.method not in {None, "synthesis"}:
+        raise InputError(
+            f"terrain: the method {config.method} renders none",
+            expected="coded, or the method synthesis",
+            got=config.terrain,
+            hint="leave `terrain` or `method` out",
+        )
     elif config.method == "synthesis" and (
         fault := synthesis_fault(opened[0].stack.shape[1:], opened[0].frame)
     ):
@@ -152,7 +160,7 @@ def _open(path: Path, name: str, config: Config) -> _Opened:
         water = water.model_copy(update={"polygons": None})
     try:
         part = crop(flagged, config)
-        stack = _with_water(flagged, part, config, water)
+        stack = with_terrain(_with_water(flagged, part, config, water), config.terrain)
     except InputError as error:
         if len(config.stack) < 2:
             raise

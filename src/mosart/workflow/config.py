@@ -326,6 +326,12 @@ class Config(Section):
         description="the same for one of several stacks, by its name: `ascending: {heading: 348}` of "
         "ascending.h5; goes before `geometry`",
     )
+    terrain: Literal["coded", "traced"] = Field(
+        default="coded",
+        description="ground that synthesis renders: coded (the heights of the stack's pixels) or traced "
+        "(every line on the DEM raster, folds and all; one stack made of SLC products). Traced renders "
+        "hidden slopes as they were seen, but its changes are no better (docs/synthesis.md)",
+    )
     despeckle: Literal["none", "nlm"] = Field(
         default="nlm", description="filter before a row-wise inversion: nlm (non-local means) or none"
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mosart.errors import InputError
 from mosart.geometry import LookFrame
+from mosart.geometry.section import Section
 from mosart.inversion import Entry
 from mosart.inversion.synthesis.detect import Windows, predict_windows
 from mosart.inversion.synthesis.needed import FEWEST_PIXELS, FEWEST_ROWS
@@ -145,7 +146,13 @@ def _windows(stack: Stack, frame: LookFrame, entry: Entry, place: tuple[slice, s
     good = np.isfinite(height) & np.isfinite(list(images.values())).all(axis=0)
     if good.mean() < LEAST_SEEN:
         return None
-    reference = learn_reference([images[d] for d in entry.reference], height, frame.crop(place[1]), water)
+    reference = learn_reference(
+        [images[d] for d in entry.reference],
+        height,
+        frame.crop(place[1]),
+        water,
+        section=Section.traced(data),
+    )
     epoch = read_epoch([images[d] for d in entry.images], reference)
     return predict_windows(reference, epoch).moved(place[0].start, place[1].start)
 

@@ -116,6 +116,13 @@ def check_several(config: Config, names: Sequence[str]) -> None:
             got=str(config.method),
             hint="leave `method` out, or run each stack by itself, into a folder of its own",
         )
+    if config.terrain != "coded":
+        raise InputError(
+            f"terrain: {several} the coded DEMs are rendered",
+            expected="coded",
+            got=config.terrain,
+            hint="leave `terrain` out, or run each stack by itself, into a folder of its own",
+        )
     if not config.epoch:
         raise InputError(
             f"`epoch` is missing: {several} it must be said which images show the same ground",

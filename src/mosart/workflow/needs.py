@@ -35,8 +35,18 @@ CAUSES = {
     "the weights": ("weights", "stable", "crop"),
     "the stable ground": ("stable", "crop"),
     "the areas": ("areas", "points", "crop"),
-    "the result of": ("crop", "method", "reference", "water", "geometry", "despeckle", "weights", "stable"),
-    "the map of": ("grid", "crop", "method", "reference", "despeckle", "weights", "stable"),
+    "the result of": (
+        "crop",
+        "method",
+        "reference",
+        "water",
+        "geometry",
+        "terrain",
+        "despeckle",
+        "weights",
+        "stable",
+    ),
+    "the map of": ("grid", "crop", "method", "reference", "terrain", "despeckle", "weights", "stable"),
 }
 #: What a product tells of its stack; a copy elsewhere is no other stack.
 _TOLD = tuple(name for name in ATTRIBUTES if name != "source")
@@ -74,6 +84,7 @@ class Needs:
         else:
             self._shared |= {
                 "`despeckle`": config.despeckle,
+                "`terrain`": config.terrain,
                 "the weights": plan.weights if isinstance(plan.weights, str) else digest_array(plan.weights),
                 "the stable ground": "" if plan.stable is None else digest_array(plan.stable),
             }

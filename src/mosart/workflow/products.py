@@ -251,4 +251,6 @@ def write_report(plan: Plan, stage: Path, talk: Talk) -> None:
                 look=plan.look.bearing,
             )
         except InputError as error:
+            if isinstance(error.__cause__, OSError):  # the disk is full, say: the next run makes it
+                raise
             logger.warning("no report.html: %s%s", error.what, f" ({error.hint})" if error.hint else "")

@@ -326,6 +326,7 @@ def _invert(plan: Plan, entries: tuple[Entry, ...], advance: Advance) -> Elevati
     options = Options(
         frame=plan.frame,
         despeckle=plan.config.despeckle,
+        terrain=plan.config.terrain,
         weights=plan.weights,
         stable=plan.stable,
         stable_name=plan.config.stable or "given",

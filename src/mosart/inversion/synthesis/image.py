@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import SECTION_HEIGHT, SECTION_RANGE
 from mosart.inversion.entries import Date, Entry
 from mosart.stack import Stack
 
@@ -156,7 +157,8 @@ def _solve_tiles(
 
 def _parts(stack: Stack, bands: list[list[Box]], frame: LookFrame) -> Iterator[tuple[Box, Part]]:
     """Read tile after tile, each band of rows once."""
-    names = [name for name in ("amplitude", "mask", "height") if name in stack.dataset]
+    wanted = ("amplitude", "mask", "height", SECTION_HEIGHT, SECTION_RANGE)
+    names = [name for name in wanted if name in stack.dataset]
     for band in bands:
         rows = band[0].rows
         read = Stack(stack.dataset[names].isel(azimuth=rows.slice).load())

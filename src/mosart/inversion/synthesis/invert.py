@@ -20,6 +20,7 @@ from .image import Image, solve_image
 from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
+from .terrain import with_terrain
 from .told import DATED, moved_text, registration_attributes, stable_text, told_text
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ def invert_synthesis(
     entries : tuple of Entry
         Epochs, each with the dates that it is compared with.
     options : Options
-        ``frame`` is needed; despeckling and weights do not concern this method.
+        ``frame`` is needed, ``terrain`` says which ground is rendered; despeckling and weights do not
+        concern this method.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def invert_synthesis(
     Raises
     ------
     InputError
-        If the geometry is not known, or the image is too small.
+        If the geometry is not known, the image is too small, or it has not the terrain.
     """
     frame = options.frame
     fault = synthesis_fault(stack.shape[1:], frame)
@@ -110,9 +112,8 @@ def invert_synthesis(
     assert frame is not None  # for the type checker: a fault
     frame.check_range(stack.shape[2])
     needed = sorted({date for entry in entries for date in (*entry.images, *entry.reference)})
-    image = solve_image(
-        stack.select(needed), entries, frame, tile_rows=options.tile_rows, progress=options.progress
-    )
+    rendered = with_terrain(stack.select(needed), options.terrain)
+    image = solve_image(rendered, entries, frame, tile_rows=options.tile_rows, progress=options.progress)
     for dates, found in image.scattering.items():
         _report(dates, found)
         if told := moved_text(found.registration, frame):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
+from mosart.geometry.section import Section
 from mosart.inversion.entries import Date, Entry
 from mosart.masks import TRACED, VISIBILITY, Flag, withheld
 from mosart.stack import Stack
@@ -65,6 +66,8 @@ class Part:
         Geometry of the part's pixels.
     traced : bool
         Whether the flags hold layover and shadow of the DEM raster.
+    section : Section or None
+        The ground along the rows as it was traced on the DEM raster, folds and all.
     """
 
     intensity: Mapping[Date, Float]
@@ -74,6 +77,7 @@ class Part:
     whole: tuple[int, int]
     frame: LookFrame
     traced: bool = False
+    section: Section | None = None
 
     def within(self, place: tuple[slice, slice], whole: tuple[int, int]) -> Part:
         """Take the part as one of a larger image."""
@@ -158,6 +162,7 @@ def read_part(stack: Stack, rows: slice, pixels: slice, frame: LookFrame) -> Par
         stack.shape[1:],
         frame.crop(pixels),
         traced=data.attrs.get(VISIBILITY) == TRACED,
+        section=Section.traced(data),
     )
 
 
@@ -288,6 +293,7 @@ def part_reference(
         part.height,
         part.frame,
         water,
+        section=part.section,
         traced=part.traced,
         gained=None if known is None else gained_rows(known.reference[dates], part, dates),
         scattering=scattering,

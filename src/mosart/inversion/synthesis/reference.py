@@ -34,6 +34,9 @@ READING_BLOCK = (4, 8)
 #: ones share their reference noise, larger ones lose the texture that tells displacement.
 BLOCK_SIGMAS = 3.5
 LARGEST_BLOCK = (4, 8)
+#: The same on traced ground. What it explains of folds lets the kernel be wider; blocks as wide as the nodes
+#: are apart then lose more of the texture's place than they gain in looks.
+LARGEST_TRACED = (4, 5)
 #: Pixels on flat ground between two nodes of the search; and between those of the refinement: two blocks,
 #: at most eight pixels.
 SEARCH_PIXELS = 4
@@ -92,6 +95,8 @@ class Reference:
         Pixels that show ground which the DEM knows; the others are not compared.
     traced : bool
         Whether layover and shadow of the DEM are known already, from a raster.
+    largest : tuple of int
+        Rows and pixels of a block of comparison at most.
     """
 
     scene: Scene
@@ -112,6 +117,7 @@ class Reference:
     dem_ground: Ground
     covered: NDArray[np.bool_]
     traced: bool = False
+    largest: tuple[int, int] = LARGEST_BLOCK
 
     @property
     def position_std(self) -> tuple[float, float]:
@@ -126,7 +132,7 @@ class Reference:
     @property
     def scattering(self) -> Scattering:
         """What a larger image would take over."""
-        return Scattering(self.law, self.kernel, self.floor, self.registration)
+        return Scattering(self.law, self.kernel, self.floor, self.registration, self.largest)
 
     def looks(self, pixel_looks: float, block: tuple[int, int]) -> float:
         """Effective looks of the smoothed reference over a block."""
@@ -296,19 +302,22 @@ class Scattering:
         Intensity that the receiver's noise adds.
     registration : Registration
         Of the image against the DEM, of this part (:meth:`Registration.part`).
+    largest : tuple of int
+        Rows and pixels of a block at most.
     """
 
     law: Law
     kernel: tuple[float, float]
     floor: float
     registration: Registration
+    largest: tuple[int, int] = LARGEST_BLOCK
 
     @property
     def block(self) -> tuple[int, int]:
         """Rows and pixels of a block of comparison."""
         return (
-            int(np.clip(round(BLOCK_SIGMAS * self.kernel[0]), 2, LARGEST_BLOCK[0])),
-            int(np.clip(round(BLOCK_SIGMAS * self.kernel[1]), 2, LARGEST_BLOCK[1])),
+            int(np.clip(round(BLOCK_SIGMAS * self.kernel[0]), 2, self.largest[0])),
+            int(np.clip(round(BLOCK_SIGMAS * self.kernel[1]), 2, self.largest[1])),
         )
 
 
@@ -350,6 +359,7 @@ def learn_reference(
         All that the epochs share.
     """
     x = frame.ground_range(height)
+    largest = LARGEST_BLOCK if section is None else LARGEST_TRACED
     section = Section.coded(height) if section is None else section
     ground = lay_ground(section, frame, knot_pixels=NODE_PIXELS)
     if gained is None:
@@ -371,7 +381,7 @@ def learn_reference(
     if scattering is None:
         floor = noise_floor(mean, unit)
         kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
-        scattering = Scattering(law, kernel, floor, registration)
+        scattering = Scattering(law, kernel, floor, registration, largest)
     floor, kernel, block = scattering.floor, scattering.kernel, scattering.block
     rho = predict(np.maximum(mean - floor, LEAST_SIGNAL * mean), unit, kernel)
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
@@ -407,6 +417,7 @@ def learn_reference(
         dem_ground,
         covered,
         traced,
+        scattering.largest,
     )
 
 

@@ -23,6 +23,7 @@ from .onmap import draw_lines, map_dataset, map_images
 from .onradar import RadarImages, radar_dataset
 from .part import FEWEST_COMPARED, Part, part_reference, read_part
 from .reference import Reference
+from .terrain import with_terrain
 from .together import sides
 from .told import moved_text
 
@@ -57,6 +58,7 @@ def invert_several(
     ElevationChange
         On the map; ``on_radar(name)`` gives it on the grid of a look.
     """
+    looks = [replace(look, stack=with_terrain(look.stack, "coded")) for look in looks]
     plan = plan_map(looks)
     if len(plan.tiles) > 1:
         return invert_tiles(looks, reference, entries, grid, plan=plan, progress=progress)

@@ -26,6 +26,7 @@ from .reference import (
 )
 from .reflectivity import KERNELS
 from .registration import pool_registrations
+from .terrain import with_terrain
 from .tiles import ALIGNED
 from .working import in_order
 
@@ -59,6 +60,7 @@ def read_sums(stack: Stack, frame: LookFrame) -> dict[Date, Float]:
     """
     dates, rows, columns = stack.shape
     step = max(1, READ_BYTES // (8 * dates * columns) // READING_BLOCK[0]) * READING_BLOCK[0]
+    stack = with_terrain(stack, "coded")  # sections are not needed here
     found: dict[Date, list[Float]] = {date: [] for date in stack.dates}
     for start in range(0, rows, step):
         part = read_part(stack, slice(start, min(start + step, rows)), slice(0, columns), frame)
@@ -210,4 +212,5 @@ def pool(
         KERNELS[kernels[(len(kernels) - 1) // 2]],
         float(np.median(floors)) if floors else 0.0,
         pool_registrations([s.registration for s in samples], places, shape),
+        samples[0].largest,
     )
