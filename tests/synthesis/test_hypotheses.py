@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from mosart.inversion.synthesis.costs import scoring
+from mosart.inversion.synthesis.epoch import _held
 from mosart.inversion.synthesis.ground import Ground
 from mosart.inversion.synthesis.hypotheses import compete, lost_lock
 from mosart.inversion.synthesis.matching import Matching
@@ -59,6 +60,27 @@ def test_what_explains_the_image_wins_patch_by_patch_and_a_tie_is_disputed():
     blind.reflectivity[:] = np.mean(blind.reflectivity)
     tie = compete(blind, truth, 0 * truth, 2.0)
     assert tie.disputed[2:4].all()
+
+
+def test_a_change_does_not_fall_with_a_false_one_that_touches_it():
+    change = np.where(np.arange(ROWS) < 20, 40.0, 0.0)
+    m = blocks_of_texture(change)
+    first = np.full(m.shape, -40.0)  # wrong, and larger than what is right
+    first[:5] = 40.0
+    found = compete(m, first, np.zeros(m.shape), 2.0).change
+    np.testing.assert_array_equal(found[:, 20], np.where(np.arange(m.shape[0]) < 5, 40.0, 0.0))
+
+
+def test_ground_beside_what_stands_still_for_sure_is_not_held():
+    still = np.zeros((30, 40))
+    still[8:22, 10:30] = 200.0  # nats, of a window that lies in it
+    window = 1.5
+    evidence = gaussian_filter(still, window) - 5.0
+    texture = SimpleNamespace(evidence=evidence, untold=np.zeros(still.shape, bool), window=window)
+    assert (evidence[still == 0] > 50).any()  # a window shares in what lies beside it
+    held = _held(texture)
+    assert not held[still == 0].any()
+    assert (held[12:18, 14:26] > 3).all()
 
 
 def test_a_node_that_is_held_stays_where_nothing_matches():

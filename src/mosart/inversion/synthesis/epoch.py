@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter
 
 from .agreement import dem_std
 from .band import Room
@@ -235,8 +236,13 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
 
 
 def _held(at_zero: Texture) -> Float:
-    """Cost of leaving zero in the search, nats, where the texture says that the ground did not move."""
-    return np.where(at_zero.untold, 0.0, np.clip(at_zero.evidence - HELD_FROM, 0.0, HELD_MOST))
+    """Cost of leaving zero in the search, nats, where the texture says that the ground did not move.
+
+    The evidence is that of a window: ground beside what stands still for sure shares in it, and may have
+    moved. Only what all windows about a node hold is held.
+    """
+    held = np.where(at_zero.untold, 0.0, np.clip(at_zero.evidence - HELD_FROM, 0.0, HELD_MOST))
+    return np.asarray(minimum_filter(held, 2 * int(np.ceil(2 * at_zero.window)) + 1, mode="nearest"))
 
 
 def _shared_errors(problem: Problem, solution: Solution, reference: Reference) -> tuple[Float, Float]:

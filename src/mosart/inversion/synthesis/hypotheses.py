@@ -245,8 +245,15 @@ def contradicted(problem: Problem, kept: Solution, other: Solution) -> Bool:
 def _disagreement(
     first: Float, second: Float, apart: Float | float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Label the patches where two fields differ, and count their nodes; patch 0 is where they agree."""
-    patches, _ = label(np.abs(first - second) > apart, np.ones((3, 3)))
+    """Label the patches where two fields differ, and count their nodes; patch 0 is where they agree.
+
+    What lies higher and what lies lower are patches of their own: a change that was found must not fall
+    with a false one beside it.
+    """
+    everywhere = np.ones((3, 3))
+    patches, number = label(first - second > apart, everywhere)
+    lower, _ = label(second - first > apart, everywhere)
+    patches = np.where(lower > 0, lower + number, patches)
     return np.asarray(patches, np.intp), np.bincount(patches.ravel())
 
 
