@@ -59,6 +59,19 @@ def test_what_is_stated_of_synthesis_are_the_extremes_of_its_table() -> None:
     assert f"{low:.0%} to {high:.0%} of the change" in expected_error("synthesis")
 
 
+def test_what_is_stated_of_several_looks_are_the_extremes_of_their_table() -> None:
+    text = (PROJECT / "docs" / "two_looks.md").read_text(encoding="utf-8").split("## How accurate it is")[1]
+    table = text.split("\n| class |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table]
+    rows = [row for row in rows if row[2]]  # nothing changed in the others
+    assert len(rows) > 10
+    shares = [float(row[2].removesuffix(" %")) for row in rows]
+    bars = [100 * float(row[4]) for row in rows]
+    stated = expected_error("synthesis", looks=2)
+    assert f"wrong by {min(shares):.0f}% to {max(shares):.0f}% of the change" in stated
+    assert f"held {min(bars):.0f}% to {max(bars):.0f}% of the errors" in stated
+
+
 def test_the_citation_file_is_whole() -> None:
     data = YAML(typ="safe").load((PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(data)
