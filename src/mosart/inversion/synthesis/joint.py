@@ -196,7 +196,7 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
         np.sqrt(APART_SHARE * gaussian_filter((change - coarse) ** 2, blur)),
     ]
     draws = posterior.draws + sum(
-        descent.rng.standard_normal((len(posterior.draws), 1, 1)) * one for one in apart
+        _shared(descent.rng, len(posterior.draws))[:, None, None] * one for one in apart
     )
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
     # what the ratios have in common is brightness
@@ -219,6 +219,12 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
         tuple(steps),
         RANGES[best] * nodes.spacing[1],
     )
+
+
+def _shared(rng: np.random.Generator, number: int) -> Float:
+    """Draw numbers that all nodes share, of mean square one: so few may by chance all be small."""
+    drawn = rng.standard_normal(number)
+    return np.asarray(drawn / np.sqrt(np.mean(drawn**2)))
 
 
 def _field(nodes: MapNodes, length: float) -> Matern:
