@@ -92,6 +92,16 @@ class LookFrame:
         return float((self.heading + turn) % 360.0)
 
     @property
+    def pixel_area(self) -> float:
+        """Area of a pixel on flat ground, in the middle of the swath, square metres."""
+        return self.azimuth_spacing * self.range_spacing / float(np.median(np.sin(self.theta)))
+
+    @property
+    def pixel_height(self) -> float:
+        """Height that moves ground by a range pixel, in the middle of the swath, metres."""
+        return self.range_spacing / float(np.median(np.cos(self.theta)))
+
+    @property
     def flat_range(self) -> NDArray[np.float64]:
         """Ground range of ground at the reference height, metres, 0 at the first pixel, (range,)."""
         return running(self.range_spacing / np.sin(self.theta))

@@ -17,7 +17,7 @@ from mosart.inversion.synthesis.maptiles import (
     HALO_NODES,
     NODE_PIXELS,
     TILE_NODES,
-    TOGETHER_BYTES,
+    side_by_side,
 )
 from mosart.inversion.synthesis.maptiles import SOLVING as TILED
 from mosart.inversion.synthesis.tiles import HALO_PIXELS, TILE, plan_tiles
@@ -179,8 +179,9 @@ def estimate_joint(shapes: Sequence[tuple[int, int, int]], entries: int, workers
         peak, seconds = LIBRARIES + (JOINT + 5.0 * dates) * pixels, JOINT_SECONDS * pixels
     else:
         crops = across**2 * NODE_PIXELS * CROPPED * len(shapes)
-        together = max(1, min(workers, int(TOGETHER_BYTES / (crops * TILED))))
-        work = max((TILED + 5.0 * dates) * crops * together, JOINT_SUMS * dates * max(sizes))
+        work = max(
+            (TILED + 5.0 * dates) * crops * side_by_side(crops, workers), JOINT_SUMS * dates * max(sizes)
+        )
         peak = LIBRARIES + work + JOINT_WHOLE * pixels + min(KEPT_BYTES, pixels * entries * 41)
         seconds = TILED_SECONDS * crops * max(sizes) / (TILE_NODES**2 * NODE_PIXELS)
     return Estimate(peak=peak, disk=disk, seconds=entries * seconds)

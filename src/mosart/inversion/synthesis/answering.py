@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from mosart.inversion.gather import JointEntry, NamedStack
 from mosart.stack import Stack
 
 from .onlook import Answered, Bits, LonLat, Seen, on_look, on_nothing, on_zero, withhold
-from .part import Part
+from .part import FEWEST_COMPARED, Part
 from .reference import Reference
 from .together import Shared, Solved, solve_entry
 
@@ -29,6 +30,17 @@ def lonlat(look: NamedStack) -> LonLat:
     """Longitude and latitude of a look's pixels, degrees."""
     lon, lat = (np.asarray(look.stack.dataset[name].values, np.float64) for name in ("longitude", "latitude"))
     return lon, lat
+
+
+def compared(plan: JointEntry, parts: Sequence[Part]) -> JointEntry:
+    """Leave out of an entry the looks whose images of it show too little that can be compared."""
+    if plan.is_zero:
+        return plan
+    looks = (
+        dates if part.compared(dates) >= FEWEST_COMPARED else replace(dates, images=())
+        for part, dates in zip(parts, plan.looks)
+    )
+    return replace(plan, looks=tuple(looks))
 
 
 def answer(

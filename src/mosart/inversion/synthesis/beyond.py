@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from .growth import MARGIN, MOVED_ERRORS, MOVED_PIXELS
+from .growth import MARGIN, MOVED_ERRORS, MOVED_PIXELS, Changed, Place, merged
 from .maptiles import HALO_NODES, laid_box
 from .tiles import Box
 
 logger = logging.getLogger(__name__)
 
 Float = NDArray[np.float64]
-Place = tuple[slice, slice]
 
 #: Nodes of changed ground below which it is no more than its noise, or fits any halo.
 FEWEST_NODES = 4
 #: Nodes of the largest box that is solved in one: what fits 3 GB, and is factorised.
 LARGEST_BOX = 144 * 144
-
-
-@dataclass(frozen=True)
-class _Change:
-    """Changed ground: its nodes, its largest change in metres, and the box around it."""
-
-    place: Place
-    largest: float
-    box: Box
 
 
 def changes_beyond(change: Float, std: Float, tiles: Sequence[Box], spacing: float, unit: float) -> list[Box]:
@@ -56,13 +45,18 @@ def changes_beyond(change: Float, std: Float, tiles: Sequence[Box], spacing: flo
     size = np.abs(np.nan_to_num(change))
     moved = size > np.maximum(MOVED_PIXELS * unit, MOVED_ERRORS * np.nan_to_num(std, nan=np.inf))
     labels, _ = label(moved, structure=np.ones((3, 3)))
+
+    def laid(place: Place, largest: float) -> Changed:
+        margin = HALO_NODES + int(np.ceil(MARGIN * largest / spacing))
+        return Changed(place, largest, laid_box(place, margin, HALO_NODES, size.shape))
+
     found = []
     for index, place in enumerate(find_objects(labels), start=1):
         here = labels[place] == index
         if here.sum() >= FEWEST_NODES:
-            found.append(_change((place[0], place[1]), float(size[place][here].max()), spacing, size.shape))
+            found.append(laid((place[0], place[1]), float(size[place][here].max())))
     boxes = []
-    for one in _merged(found, spacing, size.shape):
+    for one in merged(found, laid):
         if not any(_cuts(tile, one) for tile in tiles):
             continue
         if one.box.shape[0] * one.box.shape[1] > LARGEST_BOX:
@@ -77,33 +71,10 @@ def changes_beyond(change: Float, std: Float, tiles: Sequence[Box], spacing: flo
     return boxes
 
 
-def _change(place: Place, largest: float, spacing: float, shape: tuple[int, int]) -> _Change:
-    margin = HALO_NODES + int(np.ceil(MARGIN * largest / spacing))
-    return _Change(place, largest, laid_box(place, margin, HALO_NODES, shape))
-
-
-def _cuts(tile: Box, one: _Change) -> bool:
+def _cuts(tile: Box, one: Changed) -> bool:
     """Whether a tile has a say in a change and does not hold it with its surroundings."""
     inside = []
     for part, span in zip(one.place, (tile.rows, tile.pixels)):
         at = np.arange(part.start, part.stop, dtype=np.float64) + 0.5
         inside.append(bool(((at > span.start) & (at < span.stop) & (span.share(at) > 0)).any()))
     return all(inside) and not tile.holds(one.box)
-
-
-def _merged(found: list[_Change], spacing: float, shape: tuple[int, int]) -> list[_Change]:
-    """One box for changes whose boxes overlap."""
-    done: list[_Change] = []
-    while found:
-        one = found.pop()
-        for k, other in enumerate(done):
-            if all(a.start < b.stop and b.start < a.stop for a, b in zip(one.box.slices, other.box.slices)):
-                del done[k]
-                y, x = (
-                    slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one.place, other.place)
-                )
-                found.append(_change((y, x), max(one.largest, other.largest), spacing, shape))
-                break
-        else:
-            done.append(one)
-    return done

@@ -110,9 +110,7 @@ def invert_tiles(
 
 def _solve_beyond(job: Job, sheets: Sequence[Sheet]) -> None:
     """Solve in one the changes that a tile cuts, and lay them over the tiles."""
-    unit = max(
-        f.range_spacing / float(np.median(np.cos(f.theta))) for f in (look.frame for look in job.looks)
-    )
+    unit = max(look.frame.pixel_height for look in job.looks)
     number = len(job.plan.tiles)
     for e, (sheet, entry) in enumerate(zip(sheets, job.entries)):
         change, std = (sheet.on_nodes.read(name) for name in ("estimate", "elevation_change_std"))

@@ -129,3 +129,37 @@ class Canvas:
         if isinstance(stored, np.ndarray):
             return stored
         return stored.lazy()
+
+
+class RowMean:
+    """A number a row, of which the tiles across it each have their own.
+
+    Parameters
+    ----------
+    rows : int
+        Of the image.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._sums = np.zeros((2, rows))
+
+    def add(self, rows: slice, values: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+        """Add what a tile says.
+
+        Parameters
+        ----------
+        rows : slice
+            Of the tile.
+        values : ndarray (azimuth,)
+            NaN where it says nothing.
+        weight : ndarray (azimuth, range)
+            Of its pixels.
+        """
+        share = np.where(np.isfinite(values), weight.sum(axis=1), 0.0)
+        self._sums[:, rows] += share * np.nan_to_num(values), share
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Weighted mean of the tiles, (azimuth,); NaN where none says anything."""
+        total, weight = self._sums
+        return np.where(weight > 0, total / np.maximum(weight, 1e-12), np.nan)

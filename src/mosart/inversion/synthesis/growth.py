@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from .canvas import Canvas
 from .tiles import Box, grown_box
 
 logger = logging.getLogger(__name__)
+
+Place = tuple[slice, slice]
 
 #: Pixels in either direction that are looked at as one.
 COARSE = 8
@@ -43,6 +45,15 @@ class Scale:
     unit: float
     spacing: tuple[float, float]
     halo: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Changed ground: its pixels or nodes, its largest change in metres, and the box around it."""
+
+    place: Place
+    largest: float
+    box: Box
 
 
 def boxes_beyond(
@@ -75,28 +86,33 @@ def boxes_beyond(
     for box in searched:
         rows, pixels = (slice(s.start // COARSE, -(-s.stop // COARSE)) for s in box.slices)
         asked[rows, pixels] = True
-    found: list[tuple[Box, tuple[slice, slice], float]] = []
+
+    def laid(place: Place, largest: float) -> Changed:
+        metres = MARGIN * max(largest, LEAST_PIXELS * scale.unit)
+        margin = [int(np.ceil(metres / s)) + h for s, h in zip(scale.spacing, scale.halo)]
+        return Changed(place, largest, grown_box(place, (margin[0], margin[1]), scale.halo, shape))
+
+    found = []
     for index, place in enumerate(find_objects(labels), start=1):
         here = labels[place] == index
         if not (here & asked[place]).any():
             continue
         largest = float(change[place][here].max())
-        part = tuple(slice(s.start * COARSE, min(s.stop * COARSE, n)) for s, n in zip(place, shape))
-        found.append(_box((part[0], part[1]), largest, scale, shape))
-    found = _merged(found, scale, shape)
+        y, x = (slice(s.start * COARSE, min(s.stop * COARSE, n)) for s, n in zip(place, shape))
+        found.append(laid((y, x), largest))
     boxes = []
-    for box, _, largest in found:
-        if any(tile.holds(box) for tile in tiles):
+    for one in merged(found, laid):
+        if any(tile.holds(one.box) for tile in tiles):
             continue
-        if box.shape[0] * box.shape[1] > LARGEST_BOX:
+        if one.box.shape[0] * one.box.shape[1] > LARGEST_BOX:
             logger.warning(
                 "a change of up to %.0f m reaches over %d rows and %d pixels, too many to be solved in one: "
                 "its tiles' answers are joined",
-                largest,
-                *box.shape,
+                one.largest,
+                *one.box.shape,
             )
             continue
-        boxes.append(box)
+        boxes.append(one.box)
     return boxes
 
 
@@ -114,27 +130,32 @@ def _coarse_change(canvas: Canvas, entry: int, unit: float) -> NDArray[np.float6
     return out
 
 
-def _box(
-    part: tuple[slice, slice], largest: float, scale: Scale, shape: tuple[int, int]
-) -> tuple[Box, tuple[slice, slice], float]:
-    metres = MARGIN * max(largest, LEAST_PIXELS * scale.unit)
-    margin = [int(np.ceil(metres / s)) + h for s, h in zip(scale.spacing, scale.halo)]
-    return grown_box(part, (margin[0], margin[1]), scale.halo, shape), part, largest
+def merged(found: list[Changed], laid: Callable[[Place, float], Changed]) -> list[Changed]:
+    """Lay one box around changes whose boxes overlap.
 
+    Parameters
+    ----------
+    found : list of Changed
+        All changes.
+    laid : callable
+        Lays the box around a place, given its largest change.
 
-def _merged(
-    found: list[tuple[Box, tuple[slice, slice], float]], scale: Scale, shape: tuple[int, int]
-) -> list[tuple[Box, tuple[slice, slice], float]]:
-    """One box for changes whose boxes overlap."""
-    done: list[tuple[Box, tuple[slice, slice], float]] = []
-    while found:
-        box, part, largest = found.pop()
-        for k, (other, other_part, other_largest) in enumerate(done):
-            if all(a.start < b.stop and b.start < a.stop for a, b in zip(box.slices, other.slices)):
+    Returns
+    -------
+    list of Changed
+        Whose boxes do not overlap.
+    """
+    left, done = list(found), list[Changed]()
+    while left:
+        one = left.pop()
+        for k, other in enumerate(done):
+            if all(a.start < b.stop and b.start < a.stop for a, b in zip(one.box.slices, other.box.slices)):
                 del done[k]
-                both = [slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(part, other_part)]
-                found.append(_box((both[0], both[1]), max(largest, other_largest), scale, shape))
+                y, x = (
+                    slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one.place, other.place)
+                )
+                left.append(laid((y, x), max(one.largest, other.largest)))
                 break
         else:
-            done.append((box, part, largest))
+            done.append(one)
     return done

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, find_objects, label
+from scipy.ndimage import find_objects, label
 
 from .laying import brightness
 from .matching import Matching, crop, with_brightness
-from .nodes import RowNodes
+from .nodes import RowNodes, widened
 from .posterior import Solution
 from .problem import Problem, huber
 from .search import Start, find_start
@@ -101,12 +101,7 @@ def lost_lock(problem: Problem, solution: Solution, moved: Bool, new: Bool) -> B
 def _patches(nodes: Bool, problem: Problem, margin: float) -> Iterator[Bool]:
     """Split nodes into connected patches with a margin (metres) around them; nearer ones are one."""
     reach = [int(np.ceil(margin / s)) for s in problem.field.spacing]
-    wide = nodes
-    for axis, r in enumerate(reach):
-        size = [1, 1]
-        size[axis] = 2 * r + 1
-        wide = binary_dilation(wide, np.ones(size))
-    patches, number = label(wide)
+    patches, number = label(widened(nodes, (reach[0], reach[1])))
     for k in range(1, number + 1):
         yield np.asarray(patches == k)
 

@@ -15,7 +15,7 @@ from mosart.geometry.section import SECTION_HEIGHT, SECTION_RANGE
 from mosart.inversion.entries import Date, Entry
 from mosart.stack import Stack
 
-from .canvas import Canvas
+from .canvas import Canvas, RowMean
 from .growth import Scale, boxes_beyond
 from .part import FIELDS, Answer, Part, read_part, solve_part
 from .reference import Scattering
@@ -88,8 +88,7 @@ def solve_image(
     if len(bands) == len(bands[0]) == 1:
         _solve_whole(image, stack, entries, frame)
     else:
-        unit = frame.range_spacing / float(np.median(np.cos(frame.theta)))
-        scale = Scale(unit, (frame.azimuth_spacing, pixel), (halo, HALO_PIXELS))
+        scale = Scale(frame.pixel_height, (frame.azimuth_spacing, pixel), (halo, HALO_PIXELS))
         _solve_tiles(image, stack, entries, (frame, bands, scale), progress or _silent)
     return image
 
@@ -129,20 +128,18 @@ def _solve_tiles(
 
     searched: list[list[Box]] = [[] for _ in entries]
     told: list[list[Told]] = [[] for _ in entries]
-    total = np.zeros((2, *image.row_gain.shape))
+    gains = [RowMean(stack.shape[1]) for _ in entries]
     with closing(in_order(solve, _parts(stack, bands, frame), threads)) as solved:
         for done, (box, answers) in enumerate(solved, start=1):
             for k, answer in enumerate(answers):
                 image.canvas.add(k, box, answer.images)
-                share = np.where(np.isfinite(answer.row_gain), box.weight.sum(axis=1), 0.0)
-                total[0, k, box.rows.slice] += share * np.nan_to_num(answer.row_gain)
-                total[1, k, box.rows.slice] += share
+                gains[k].add(box.rows.slice, answer.row_gain, box.weight)
                 if answer.searched:
                     searched[k].append(box)
                 if answer.told is not None:
                     told[k].append(answer.told)
             progress(samples + done, samples + len(tiles))
-    image.row_gain[:] = np.where(total[1] > 0, total[0] / np.maximum(total[1], 1e-12), np.nan)
+    image.row_gain[:] = [gain.mean for gain in gains]
     image.told.update({k: pooled(parts) for k, parts in enumerate(told) if parts})
     for k, entry in enumerate(entries):
         for box in boxes_beyond(image.canvas, k, searched[k], tiles, scale):

@@ -150,8 +150,7 @@ def node_spacing(frames: Sequence[LookFrame]) -> float:
     frames : sequence of LookFrame
         Of the looks.
     """
-    areas = [f.azimuth_spacing * f.range_spacing / float(np.median(np.sin(f.theta))) for f in frames]
-    return NODE_SIDES * float(np.sqrt(BLOCK[0] * BLOCK[1] * min(areas)))
+    return NODE_SIDES * float(np.sqrt(BLOCK[0] * BLOCK[1] * min(f.pixel_area for f in frames)))
 
 
 def plan_map(looks: Sequence[NamedStack]) -> MapPlan:
@@ -244,4 +243,9 @@ def tiles_together(plan: MapPlan, workers: int) -> int:
         sum(int(np.prod([part.stop - part.start for part in plan.crop(k, box)])) for k in plan.shown(box))
         for box in plan.tiles
     )
+    return side_by_side(pixels, workers)
+
+
+def side_by_side(pixels: float, workers: int) -> int:
+    """Count the tiles of so many pixels of all looks that threads and memory allow at a time, 1 or more."""
     return max(1, min(workers, int(TOGETHER_BYTES / (pixels * SOLVING))))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 Float = NDArray[np.float64]
 
@@ -169,3 +170,24 @@ class MapNodes:
             indexing="ij",
         )
         return coarse, replace(coarse, angle=0.0).interpolation(y, x)
+
+
+def widened(nodes: NDArray[np.bool_], reach: tuple[int, int]) -> NDArray[np.bool_]:
+    """Take in all nodes that are so near in both directions.
+
+    Parameters
+    ----------
+    nodes : ndarray (y, x) bool
+        Of any field.
+    reach : tuple of int
+        Nodes in y and x.
+
+    Returns
+    -------
+    ndarray (y, x) bool
+    """
+    for axis, steps in enumerate(reach):
+        size = [1, 1]
+        size[axis] = 2 * steps + 1
+        nodes = np.asarray(binary_dilation(nodes, np.ones(size, bool)))
+    return nodes

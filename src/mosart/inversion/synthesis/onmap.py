@@ -22,7 +22,7 @@ from mosart.masks import Flag
 
 from .invert import WITHHELD
 from .jointstep import FINAL_SAMPLES
-from .mapped import BLOCK, NODE_SIDES
+from .maptiles import node_spacing
 from .onlook import TEXTS, Answered, Bits, LonLat
 from .onradar import hidden, shared_dataset
 from .sharedground import LocalFrame
@@ -222,11 +222,7 @@ def draw_lines(looks: Sequence[NamedStack], grid: MapGrid) -> Lines:
         They depend on the looks and the map alone, so that entries that are solved one by one can be joined.
         Of a map of more than :data:`MOST_DRAWN` numbers they lie as much further apart.
     """
-    pixel = min(
-        np.sqrt(f.azimuth_spacing * f.range_spacing / float(np.median(np.sin(f.theta))))
-        for f in (look.frame for look in looks)
-    )
-    half = 0.5 * NODE_SIDES * np.sqrt(BLOCK[0] * BLOCK[1]) * pixel
+    half = 0.5 * node_spacing([look.frame for look in looks])
     found, steps = [], []
     for axis, size in enumerate(grid.shape):
         ends = np.diff(_border(grid, axis), axis=1)

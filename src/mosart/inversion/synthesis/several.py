@@ -13,7 +13,7 @@ from mosart.geocoding import MapGrid
 from mosart.inversion.entries import Date
 from mosart.inversion.gather import JointEntry, NamedStack
 
-from .answering import ALL, answer, lonlat, select
+from .answering import ALL, answer, compared, lonlat, select
 from .bytiles import invert_tiles
 from .doubts import warn_of_answer, warn_of_missing
 from .mapped import Level
@@ -21,7 +21,7 @@ from .maptiles import plan_map
 from .onlook import Answered
 from .onmap import draw_lines, map_dataset, map_images
 from .onradar import RadarImages, radar_dataset
-from .part import FEWEST_COMPARED, Part, part_reference, read_part
+from .part import Part, part_reference, read_part
 from .reference import Reference
 from .terrain import with_terrain
 from .together import sides
@@ -101,14 +101,10 @@ def _shown(
     """Leave out of each entry the looks whose images of it show nothing that can be compared."""
     found = []
     for plan in entries:
-        kept, left_out = list(plan.looks), []
-        for k, dates in enumerate(plan.looks):
-            if plan.is_zero or not dates.images or parts[k].compared(dates) >= FEWEST_COMPARED:
-                continue
-            left_out.append(looks[k].name)
-            kept[k] = replace(dates, images=())
-        warn_of_missing(plan.entry.date, left_out, all_of_them=not any(dates.images for dates in kept))
-        found.append(replace(plan, looks=tuple(kept)))
+        kept = compared(plan, parts)
+        left_out = [look.name for look, a, b in zip(looks, plan.looks, kept.looks) if a.images != b.images]
+        warn_of_missing(plan.entry.date, left_out, all_of_them=not any(dates.images for dates in kept.looks))
+        found.append(kept)
     return found
 
 

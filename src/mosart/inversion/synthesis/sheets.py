@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import KEPT_BYTES
+from .canvas import KEPT_BYTES, RowMean
 from .jointstep import FINAL_SAMPLES
 from .mosaic import Mosaic, Place
 from .onlook import FIELDS as RADAR_FIELDS
@@ -33,8 +33,8 @@ class Sheet:
         Of all tiles.
     on_radar : list of Mosaic
         One a look.
-    gains : ndarray list (2, azimuth)
-        Sums over the pixels of a row of weighted gains, and of the weights.
+    gains : list of RowMean
+        Of each look's rows.
     told : list of Told
         Of the tiles.
     """
@@ -43,7 +43,7 @@ class Sheet:
     drawn: Mosaic
     on_nodes: Mosaic
     on_radar: list[Mosaic]
-    gains: list[Float]
+    gains: list[RowMean]
     told: list[Told] = field(default_factory=list)
 
     @classmethod
@@ -60,7 +60,7 @@ class Sheet:
             Mosaic({"draws": (FINAL_SAMPLES,)}, lines, filed=filed, errors=True),
             Mosaic({"estimate": (), "elevation_change_std": ()}, job.plan.nodes.shape),
             [Mosaic(radar, size, ("mask",), filed=filed) for size in job.plan.shapes],
-            [np.zeros((2, size[0])) for size in job.plan.shapes],
+            [RowMean(size[0]) for size in job.plan.shapes],
         )
 
     def put(self, tile: Tile, e: int, how: Put) -> None:
@@ -83,9 +83,7 @@ class Sheet:
     def count_gains(self, tile: Tile, e: int) -> None:
         """Add a tile's gains of the rows."""
         for k, (found, weight) in enumerate(zip(tile.on_radar, tile.weights)):
-            gain, rows = found.row_gain[e], tile.data.places[k][0]
-            share = np.where(np.isfinite(gain), weight.sum(axis=1), 0.0)
-            self.gains[k][:, rows] += share * np.nan_to_num(gain), share
+            self.gains[k].add(tile.data.places[k][0], found.row_gain[e], weight)
 
     def finish(self) -> None:
         """Divide by the weights."""
@@ -102,8 +100,8 @@ def radar_images(sheets: Sequence[Sheet], k: int) -> RadarImages:
     """Put together all entries on the grid of a look."""
     mosaics = [sheet.on_radar[k] for sheet in sheets]
     images = {name: _stacked([one.read(name) for one in mosaics]) for name in RADAR_FIELDS}
-    gains = [np.where(g[1] > 0, g[0] / np.maximum(g[1], 1e-12), np.nan) for g in (s.gains[k] for s in sheets)]
-    return RadarImages(images, _stacked([one.read("mask") for one in mosaics]), np.array(gains))
+    gains = np.array([sheet.gains[k].mean for sheet in sheets])
+    return RadarImages(images, _stacked([one.read("mask") for one in mosaics]), gains)
 
 
 def map_images_of(sheets: Sequence[Sheet], job: Job) -> MapImages:

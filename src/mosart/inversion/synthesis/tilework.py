@@ -13,7 +13,7 @@ from mosart.inversion.entries import Date
 from mosart.inversion.gather import JointEntry, NamedStack
 from mosart.stack import Stack
 
-from .answering import answer
+from .answering import answer, compared
 from .maptiles import MapPlan
 from .mosaic import Place
 from .onlook import Answered
@@ -163,7 +163,7 @@ class Job:
 
         done = [
             answer(
-                data.compared(entry),
+                compared(entry, parts),
                 self.reference,
                 parts,
                 data.lonlats,

@@ -203,8 +203,7 @@ def _epoch(dates: Entry, part: Part, reference: Reference, shared: Shared | None
 
 def _rank(part: Part, lonlat: tuple[Float, Float]) -> tuple[float, ...]:
     """Order of looks: the finest first."""
-    area = part.frame.azimuth_spacing * part.frame.range_spacing / float(np.median(np.sin(part.frame.theta)))
-    return area, *(float(np.nanmean(position)) for position in lonlat)
+    return part.frame.pixel_area, *(float(np.nanmean(position)) for position in lonlat)
 
 
 def growth_std(change: Float, dates: Sequence[Entry]) -> Float:

@@ -79,16 +79,6 @@ class TileData:
     parts: tuple[Part, ...]
     lonlats: tuple[LonLat, ...]
 
-    def compared(self, plan: JointEntry) -> JointEntry:
-        """Leave out of an entry the looks that show too little of the box to be compared."""
-        if plan.is_zero:
-            return plan
-        kept = [
-            dates if part.compared(dates) >= FEWEST_COMPARED else replace(dates, images=())
-            for part, dates in zip(self.parts, plan.looks)
-        ]
-        return replace(plan, looks=tuple(kept))
-
 
 def read_tile(plan: MapPlan, looks: Sequence[NamedStack], stacks: Sequence[Stack], box: Box) -> TileData:
     """Read what the looks show of a box.

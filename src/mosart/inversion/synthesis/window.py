@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, find_objects, label
+from scipy.ndimage import find_objects, label
 
 from .ground import Ground
 from .look import Fixed, Look
 from .newton import FROM_START, descend, refine
+from .nodes import widened
 from .posterior import Solution, posterior
 from .prior import Matern
 from .problem import Problem, State
@@ -86,11 +87,7 @@ def windows(asked: Bool, margin: tuple[int, int]) -> list[Box]:
     list of tuple of slice
         Within the grid.
     """
-    mask = asked
-    for axis, reach in enumerate(margin):
-        size = [1, 1]
-        size[axis] = 2 * reach + 1
-        mask = binary_dilation(mask, np.ones(size, bool))
+    mask = widened(asked, margin)
     while True:
         boxes = [(box[0], box[1]) for box in find_objects(label(mask, np.ones((3, 3)))[0])]
         filled = mask.copy()
