@@ -26,14 +26,16 @@ def test_the_table_of_edges_is_what_each_pair_of_labels_costs_by_itself():
     rho = rng.uniform(0.3, 2.0, (rows, points - 1)).astype(np.float32)
     depth = np.where(rng.random((rows, points - 1)) < 0.2, rng.uniform(0.2, 1.5, (rows, points - 1)), 0.0)
     cap = np.where(depth > 0, 0.2, 1.1).astype(np.float32)
-    cumulative = np.concatenate([np.zeros((rows, 1)), np.cumsum(rng.gamma(2, 0.5, (rows, pixels)), 1)], 1)
+    shown = rng.random((rows, pixels)) < 0.8
+    light = np.where(shown, rng.gamma(2, 0.5, (rows, pixels)), 0.0)
+    cumulative, telling = (np.pad(np.cumsum(v, 1), ((0, 0), (1, 0))) for v in (light, 1.0 * shown))
     first, last = np.array([0, 3]), np.array([3, 5])
     base, labels = rng.normal(0, 2, (2, nodes)), -3.0 + 0.8 * np.arange(9)
     lift, light = rng.uniform(0.4, 0.5, points), rng.uniform(0.3, 0.35, points)
     looks, match, fold, leave, dark, stiff, unit = 1.5, 0.2, 0.9, 0.4, 0.02, 0.15, 2.5
     out = np.zeros((2, nodes - 1, 2 * most + 1, 9), np.float32)
     edge_costs(
-        position, width, rho, depth, cap, cumulative, first, last, base, labels[0], 0.8, most, lift, light,
+        position, width, rho, depth, cap, cumulative, telling, first, last, base, labels[0], 0.8, most, lift, light,
         facets, looks, match, fold, leave, dark, stiff, unit, out,
     )  # fmt: skip
 
@@ -45,10 +47,11 @@ def test_the_table_of_edges_is_what_each_pair_of_labels_costs_by_itself():
         s = q1 - q0
         if s <= SHORTEST:
             return fold * (SHORTEST - s)
-        measured = np.diff(np.interp([q0, q1], np.arange(pixels + 1), cumulative[j]))[0]
+        measured, told = (np.diff(np.interp([q0, q1], np.arange(pixels + 1), v[j]))[0]
+                          for v in (cumulative, telling))  # fmt: skip
         lit = max(width[j, i] + light[i] * (d1 - d0), 0) if lit_above else 0.0
-        ratio = (measured + dark * s) / (lit * rho[j, i] + dark * s)
-        return s * (min(looks * np.log((1 + ratio) ** 2 / (4 * ratio)), cap[j, i]) - match)
+        ratio = (measured + dark * s) / (lit * rho[j, i] * told / s + dark * s)
+        return told * (min(looks * np.log((1 + ratio) ** 2 / (4 * ratio)), cap[j, i]) - match)
 
     kinds = set()
     for a, e, n, m in np.ndindex(2, nodes - 1, 9, 9):

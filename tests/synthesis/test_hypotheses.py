@@ -32,7 +32,8 @@ def blocks_of_texture(change, seed=1):
         new[j] = np.roll(old[j], -round(change[j] * COSINE / SPACING))
     speckle = rng.gamma(6, 1 / 6, new.shape)
     rho = (old / width).astype(np.float32)
-    return Matching(ground, rho, rho, np.zeros(rho.shape, bool), new * speckle, 4, scoring(6.0, 60.0))
+    return Matching(ground, rho, rho, np.zeros(rho.shape, bool), new * speckle, 4, scoring(6.0, 60.0),
+                    np.zeros(new.shape, bool))  # fmt: skip
 
 
 def test_the_search_finds_a_change_of_many_pixels():

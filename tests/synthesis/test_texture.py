@@ -40,7 +40,8 @@ def matching(seed, *, spread=0.5, new=None, dates=4):
     width = flat_ground().slant_and_across()[1][0, 1] / 2.0
     rho = (gaussian_filter(image(old), KERNEL) / width).astype(np.float32)
     dark = np.zeros(rho.shape, bool)
-    return Matching(flat_ground(), rho, rho, dark, image(after), 4, scoring(dates, 5.0 * dates))
+    void = np.zeros(old.shape, bool)
+    return Matching(flat_ground(), rho, rho, dark, image(after), 4, scoring(dates, 5.0 * dates), void)
 
 
 def zero(m):

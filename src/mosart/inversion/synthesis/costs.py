@@ -82,19 +82,21 @@ SHORTEST = np.float32(0.05)
 
 @compiled
 def _add_facet(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
-    near, far, before, upto, shaded, lit, dark, looks, cap, match, fold, low, high, gone, out,
+    near, far, before, upto, told, telling, shaded, lit, dark, looks, cap, match, fold, low, high, gone, out,
 ):  # fmt: skip
     """Add a facet's cost for neighbouring labels: plain arithmetic, many labels at a time.
 
-    near, far: where its points land; before, upto: cumulative intensity there; shaded: the labels up to which
-    it is in shadow; low, high: the image's edges.
+    near, far: where its points land; before, upto: cumulative intensity there; told, telling: pixels that
+    show anything up to there; shaded: the labels up to which it is in shadow; low, high: the image's edges.
     """
     c = LOGARITHM
     for n in range(len(out)):
         x, y = near[n], far[n]
         s = y - x
+        t = telling[n] - told[n]
+        share = t / max(s, SHORTEST)
         new = max(upto[n] - before[n], np.float32(0.0)) + dark * s
-        old = dark * s + (np.float32(0.0) if np.float32(n) < shaded else lit)
+        old = dark * s + (np.float32(0.0) if np.float32(n) < shaded else lit * share)
         both = new + old
         ratio = np.float32(4.0) * new * old / (both * both)
         bits = np.float32(ratio if s > SHORTEST else np.float32(1.0)).view(np.int32)
@@ -102,18 +104,18 @@ def _add_facet(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
         power = (((((((((c[0] * m + c[1]) * m + c[2]) * m + c[3]) * m + c[4]) * m + c[5]) * m + c[6]) * m
                    + c[7]) * m + c[8]) * m + c[9])  # fmt: skip
         fit = -looks * (np.float32((bits >> 23) - 127) + power)
-        cost = s * (min(fit, cap) - match) if s > SHORTEST else fold * (SHORTEST - s)
+        cost = t * (min(fit, cap) - match) if s > SHORTEST else fold * (SHORTEST - s)
         out[n] += cost if (low <= x) & (x < high) & (low <= y) & (y < high) else gone
 
 
 @compiled
 def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
-    position, width, rho, depth, cap, cumulative, first_row, last_row, base, start, step, most, lift, light,
+    position, width, rho, depth, cap, cumulative, telling, first_row, last_row, base, start, step, most, lift, light,
     facets, looks, match, fold, leave, dark, stiff, unit, out,
 ):  # fmt: skip
     """Cost of the ground between nodes e and e + 1 of a block row having changes base + start + n step.
 
-    position, width, depth: pixels; lift, light: pixels of slant range, and of width, per metre.
+    position, width, depth: pixels; telling: cumulative number of pixels that show anything; lift, light: pixels of slant range, and of width, per metre.
 
     The ground between two nodes is linear in their labels: where any label puts a point is one of `facets`
     places a step. They are looked up once, and the rest is arithmetic along the labels, in single precision
@@ -125,6 +127,7 @@ def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
     f32 = np.float32
     place = np.empty((facets + 1, facets, count), np.float32)
     light_to = np.empty((facets + 1, facets, count), np.float32)
+    tells_to = np.empty((facets + 1, facets, count), np.float32)
     looks_, match_, fold_, dark_ = f32(looks * np.log(2)), f32(match), f32(fold), f32(dark)
     for a in range(blocks):
         for e in range(nodes - 1):
@@ -134,7 +137,8 @@ def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
                 out[a, e, slope, :] = stiff * min(jump * jump, jump)
             for j in range(first_row[a], last_row[a]):
                 near = np.floor(position[j, e * facets] - lift[e * facets] * (base[a, e] + start))
-                anchor = cumulative[j, int(min(max(near, 0), pixels))]
+                start_pixel = int(min(max(near, 0), pixels))
+                anchor, first_told = cumulative[j, start_pixel], telling[j, start_pixel]
                 for f in range(facets + 1):
                     i = e * facets + f
                     phases = facets if 0 < f < facets else 1
@@ -147,6 +151,8 @@ def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
                             k = int(q)
                             pixel = cumulative[j, k + 1] - cumulative[j, k]
                             light_to[f, phase, n] = cumulative[j, k] - anchor + (q - k) * pixel
+                            tells = telling[j, k + 1] - telling[j, k]
+                            tells_to[f, phase, n] = telling[j, k] - first_told + (q - k) * tells
                 low, high = f32(-near), f32(pixels - near)
                 for f in range(facets):
                     i = e * facets + f
@@ -166,6 +172,7 @@ def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
                         _add_facet(
                             place[f, p, n0 + u : n1 + u], place[f + 1, r, n0 + v : n1 + v],
                             light_to[f, p, n0 + u : n1 + u], light_to[f + 1, r, n0 + v : n1 + v],
+                            tells_to[f, p, n0 + u : n1 + u], tells_to[f + 1, r, n0 + v : n1 + v],
                             edge - f32(n0), lit, dark_, looks_, most_here, match_, fold_, low, high, gone,
                             out[a, e, slope, n0:n1],
                         )  # fmt: skip

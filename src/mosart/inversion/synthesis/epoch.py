@@ -105,10 +105,10 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
     Returns
     -------
     Matching
-        Gaps of the new image are filled with the reference.
+        Of the gaps of the new image, and of what lies in layover, nothing is read.
     """
-    image = np.where(np.isfinite(epoch.mean), epoch.mean, reference.mean)
-    image = np.where(np.isfinite(image), image, np.nanmedian(epoch.mean))
+    void = ~np.isfinite(epoch.mean)
+    image = np.where(void, np.nanmedian(epoch.mean), epoch.mean)
     pixel = epoch.pixel_looks
     score = scoring(max(pixel * epoch.dates, 0.2), max(reference.looks(pixel, (1, 1)), 0.2))
     return Matching(
@@ -119,6 +119,7 @@ def make_matching(reference: Reference, epoch: Epoch) -> Matching:
         np.maximum(image - reference.floor, LEAST_SIGNAL * image),
         4,
         score,
+        void,
     )
 
 
@@ -356,7 +357,7 @@ def to_radar(result: OnKnots, reference: Reference, height: Float, reference_hei
     surface = ground.height - ground.raised + fine
     centre = (np.arange(ground.pixels) + 0.5) * ground.range_spacing
     elevation = np.empty(x.shape)
-    layover, shadow = np.zeros(x.shape, bool), np.zeros(x.shape, bool)
+    layover, shadow = reference.overlaid.copy(), np.zeros(x.shape, bool)
     last = len(ground.x) - 1
     for j in range(len(x)):
         order = np.maximum.accumulate(slant[j]) + np.arange(last + 1) * 1e-9

@@ -40,6 +40,9 @@ SEARCH_MARGIN = 2.0
 #: Evidence of kept texture at no change (nats) from which a node is held there in the search, and the most
 #: that leaving costs it: about as much as its pixels say.
 HELD_FROM, HELD_MOST = 3.0, 4.0
+#: What leaving zero costs a node at the border of what is searched, nats: ground beyond has not moved, and of
+#: ground that shows nothing a border left free would let whole rows slide.
+ANCHORED = 50.0
 #: Nats by which one explanation of a patch must be better than another to be believed alone: odds of twenty.
 DECISIVE = 3.0
 #: Nats that a patch of the search's result, which is fitted to the very cost it is judged by, is thought
@@ -129,7 +132,10 @@ def search_patches(matching: Matching, asked: Bool, nodes: RowNodes, held: Float
     there = nodes.resample(asked.astype(np.float64), matching.nodes) > 0.5
     patches, _ = label(there)
     for box in find_objects(patches):
-        part = find_start(crop(matching, *box), -LARGEST_CHANGE, LARGEST_CHANGE, held[box])
+        border = np.ones(matching.shape, bool)
+        border[tuple(slice(b.start + (b.start > 0), b.stop - (b.stop < n)) for b, n in zip(box, border.shape))] = False
+        anchored = np.where(border, ANCHORED, held)
+        part = find_start(crop(matching, *box), -LARGEST_CHANGE, LARGEST_CHANGE, anchored[box])
         for target, values in zip(whole, (part.change, part.std, part.brightness)):
             target[box] = values
     return Start(whole[0], whole[1], whole[2])

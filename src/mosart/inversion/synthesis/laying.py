@@ -15,6 +15,8 @@ Float = NDArray[np.float64]
 #: Width of the windows in which a change of brightness is read, metres of ground range, and what noise
 #: of the log ratio remains there (natural logarithm): smaller values are shrunk to zero.
 BRIGHT_WINDOW, BRIGHT_NOISE = 50.0, 0.15
+#: Share of a facet's interval that the image must tell of.
+WHOLE = 0.99
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def lay(matching: Matching, change: Float) -> Laid:
     pixels = matching.intensity.shape[1]
     edge = np.arange(pixels + 1)
     energy = np.array([np.diff(np.interp(a, edge, c)) for a, c in zip(q, matching.cumulative)])
+    tells = np.array([np.diff(np.interp(a, edge, t)) for a, t in zip(q, matching.telling)])
     s = np.diff(q, axis=1)
     w = width + 0.5 * (g.sine[1:] + g.sine[:-1]) / g.range_spacing * np.diff(d, axis=1)
     p = np.cumsum(np.concatenate([np.zeros((len(w), 1)), w], axis=1), axis=1)
@@ -67,6 +70,7 @@ def lay(matching: Matching, change: Float) -> Laid:
     alone = (q[:, :-1] >= far[:, :-1] - 1e-6) & (q[:, 1:] <= near[:, 1:] + 1e-6)
     inside = (q[:, 1:] < pixels) & (q[:, :-1] > 0)
     good = lit & alone & inside & (s > 0.2) & (w > 0.1 * s) & (depth == 0) & ~matching.dark
+    good &= tells > WHOLE * s  # of what lands on a gap nothing is read
     return Laid(energy, s, w, good)
 
 

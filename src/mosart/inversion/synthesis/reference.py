@@ -17,6 +17,7 @@ from .agreement import Agreement, compare
 from .disturb import reshaping
 from .gains import date_gain
 from .ground import Ground, lay_ground
+from .layover import coded_layover
 from .law import Law, estimate_law
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
@@ -93,6 +94,8 @@ class Reference:
         The ground of ``scene`` on the rows of the DEM, which are the result's.
     covered : ndarray (azimuth, range) bool
         Pixels that show ground which the DEM knows; the others are not compared.
+    overlaid : ndarray (azimuth, range) bool
+        Pixels in layover that a radar-coded DEM leaves out.
     traced : bool
         Whether layover and shadow of the DEM are known already, from a raster.
     largest : tuple of int
@@ -116,6 +119,7 @@ class Reference:
     agreement: Agreement
     dem_ground: Ground
     covered: NDArray[np.bool_]
+    overlaid: NDArray[np.bool_]
     traced: bool = False
     largest: tuple[int, int] = LARGEST_BLOCK
 
@@ -360,6 +364,7 @@ def learn_reference(
     """
     x = frame.ground_range(height)
     largest = LARGEST_BLOCK if section is None else LARGEST_TRACED
+    folds = section is not None
     section = Section.coded(height) if section is None else section
     ground = lay_ground(section, frame, knot_pixels=NODE_PIXELS)
     if gained is None:
@@ -369,6 +374,9 @@ def learn_reference(
     registration = _registration(mean, ground, water) if scattering is None else scattering.registration
     ground = registration.move(ground)
     covered = ground.covers()
+    mean = np.where(covered, mean, np.nan)
+    overlaid = np.zeros(mean.shape, bool) if folds else _overlaid(mean, ground, water)
+    covered &= ~overlaid
     mean = np.where(covered, mean, np.nan)
     law = estimate_law(mean, ground, READING_BLOCK) if scattering is None else scattering.law
     doubt = _doubt(ground, mean, water)
@@ -416,6 +424,7 @@ def learn_reference(
         agreement,
         dem_ground,
         covered,
+        overlaid,
         traced,
         scattering.largest,
     )
@@ -429,6 +438,14 @@ def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDAr
     if np.isnan(mean).any():
         doubt |= onto_facets(np.isnan(mean).astype(np.float64), ground) > 0.5
     return doubt.astype(np.float32)
+
+
+def _overlaid(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Find the layover that a radar-coded DEM leaves out."""
+    one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
+    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), _doubt(ground, mean, water))
+    out = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    return coded_layover(mean, out.energy * (1 - out.doubtful) / ground.range_spacing, ground)
 
 
 def _registration(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Registration:
