@@ -371,7 +371,12 @@ def learn_reference(
         gained = read_gains([reading_sums(image) for image in images])
     balanced = [mean_intensity([i], [g]) for i, g in zip(images, gained.gains)]
     mean = mean_intensity(images, gained.gains)
-    registration = _registration(mean, ground, water) if scattering is None else scattering.registration
+    if scattering is None:
+        # the light of a hidden wall lies before its jump: it would shift the image against the DEM
+        known = mean if folds else np.where(_overlaid(mean, ground, water), np.nan, mean)
+        registration = _registration(known, ground, water)
+    else:
+        registration = scattering.registration
     ground = registration.move(ground)
     covered = ground.covers()
     mean = np.where(covered, mean, np.nan)
