@@ -479,7 +479,7 @@ def test_what_one_look_hides_the_other_shows() -> None:
 
 
 def test_the_reference_itself_is_hidden_where_its_ground_is() -> None:
-    """Shadow at least: a coded DEM does not hold the folds of layover."""
+    """Shadow by the DEM; the layover that a coded DEM does not hold by its light."""
     terrain, old, _ = ground()
     hill = terrain.plus(bump(*np.meshgrid(terrain.x, terrain.y), 75.0, 45.0))
     both = [
@@ -506,7 +506,8 @@ def test_the_reference_itself_is_hidden_where_its_ground_is() -> None:
         shadow = hidden & (amplitude < 0.2 * np.median(amplitude))
         assert shadow.sum() > 50
         assert flagged[shadow].mean() > 0.8
-        assert hidden[flagged].mean() > 0.9
+        assert flagged[hidden].mean() > 0.6
+        assert hidden[flagged].mean() > 0.8  # the ends of layover are known to a pixel or two
         assert (data["elevation_change"].values[0][~flagged] == 0).all()
 
 

@@ -83,7 +83,8 @@ def coded_layover(mean: Float, expected: Float, ground: Ground) -> Bool:
                 gain = np.cumsum(excess - DENSITY * hidden / reach)
                 gain[np.cumsum(excess) > MOST_LIGHT * hidden] = -np.inf
                 if gain.size and gain.max() > 0:
-                    found[j, k[: int(np.argmax(gain >= NEARLY * gain.max())) + 1]] = True
+                    end = int(np.argmax(gain >= NEARLY * gain.max())) + 1
+                    found[j, k[: max(end - WINDOW[1] // 2, 1)]] = True  # the window blurs the end
                     found[j, max(low, 0) : max(high, 0)] = True
     return np.asarray(median_filter(found, (WINDOW[0], 1), mode="nearest"))
 
