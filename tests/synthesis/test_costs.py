@@ -35,8 +35,8 @@ def test_the_table_of_edges_is_what_each_pair_of_labels_costs_by_itself():
     looks, match, fold, leave, dark, stiff, unit = 1.5, 0.2, 0.9, 0.4, 0.02, 0.15, 2.5
     out = np.zeros((2, nodes - 1, 2 * most + 1, 9), np.float32)
     edge_costs(
-        position, width, rho, depth, cap, cumulative, telling, first, last, base, labels[0], 0.8, most, lift, light,
-        facets, looks, match, fold, leave, dark, stiff, unit, out,
+        position, width, rho, depth, cap, cumulative, telling, first, last, base, labels[0], 0.8, most,
+        lift, light, facets, looks, match, fold, leave, dark, stiff, unit, out,
     )  # fmt: skip
 
     def facet(j, i, d0, d1, lit_above):

@@ -1,4 +1,4 @@
-"""A wall that a radar-coded DEM leaves out: its layover is found, not given, and does not bend what is beside."""
+"""A wall that a radar-coded DEM leaves out: its layover is found, and does not bend what is beside it."""
 
 from __future__ import annotations
 

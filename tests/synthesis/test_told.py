@@ -19,7 +19,17 @@ from mosart.inversion.synthesis.invert import invert_synthesis
 from mosart.inversion.synthesis.noise import effective_looks
 from mosart.inversion.synthesis.part import part_reference, read_part, solve_part
 from mosart.inversion.synthesis.reflectivity import choose_kernel
-from mosart.inversion.synthesis.told import DATED, LEAST_STABLE, STILL, Told, ground_told, pooled, stable_text
+from mosart.inversion.synthesis.told import (
+    DATED,
+    LEAST_STABLE,
+    STILL,
+    Told,
+    contradicted_text,
+    ground_told,
+    pooled,
+    stable_text,
+    told_text,
+)
 from mosart.masks import Flag, withheld
 from mosart.simulate import Radiometry, Sensor, Terrain, simulate
 from mosart.simulate.relief import fractal, texture
@@ -139,6 +149,20 @@ def test_the_share_of_still_ground_is_counted_on_what_is_seen_and_told():
     assert np.isnan(nothing.stable_share)
     assert pooled([one, nothing]).last_step == 2.0
     assert np.isnan(pooled([nothing]).looks_pixel_reference)
+
+
+def test_a_dem_that_the_reference_contradicts_is_warned_of_once_for_all_parts():
+    wrong = told(ground=100.0, dem_height_noise=0.4, dem_testable_share=0.6, dem_contradicted_share=0.02)
+    unknown = float("nan")
+    right = told(ground=300.0, dem_height_noise=unknown, dem_testable_share=0.2, dem_contradicted_share=0.0)
+    both = pooled([wrong, right])
+    assert both.dem_contradicted_share == pytest.approx(0.005)
+    assert both.dem_testable_share == pytest.approx(0.3)
+    assert both.dem_height_noise == pytest.approx(0.4)  # of the part that tells it
+    assert "0.5%" in contradicted_text(both)
+    assert "0.4 m" in told_text(both)
+    assert contradicted_text(right) == ""
+    assert contradicted_text(told(ground=1.0, dem_contradicted_share=unknown)) == ""
 
 
 @pytest.mark.parametrize("kind", ["nlm", "boxcar"])

@@ -23,8 +23,6 @@ BLOCK, WINDOW = (4, 8), (3.0, 2.0)
 #: heavy tails: shading and texture come in all widths), and the share of the usual response below which it
 #: counts as missing.
 MISSING, RESPONSE = 6.0, 0.5
-#: Share of the image's windows that must be testable for the test to be told as done.
-TOLD = 0.02
 #: Share of the image that the DEM must be wrong on to be warned of: a few windows stand out by chance, as
 #: much as 0.2 % of an image with shadow.
 WARNED = 0.005
@@ -57,25 +55,9 @@ class Agreement:
     mismatch: Float
 
     @property
-    def told(self) -> bool:
-        """Whether enough ground can be tested."""
-        return self.testable >= TOLD
-
-    @property
     def contradicted(self) -> float:
         """Share of the image where the DEM shows other ground than the image."""
         return float((self.mismatch > 0).mean())
-
-    @property
-    def text(self) -> str:
-        """Warning where the DEM shows other ground; empty where it does not."""
-        if self.contradicted < WARNED:
-            return ""
-        return (
-            "the DEM does not describe the ground at the reference dates over "
-            f"{self.contradicted:.1%} of the image: is it older than the first image? A later change there "
-            "is wrong by more than its standard error may say"
-        )
 
     def at_nodes(self, ground: Ground, rows_block: int, blocks: int) -> Float:
         """Mismatch at the nodes of a look, (block row, knot)."""

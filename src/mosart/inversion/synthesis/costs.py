@@ -110,12 +110,13 @@ def _add_facet(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
 
 @compiled
 def edge_costs(  # type: ignore[no-untyped-def]  # noqa: PLR0917 - a kernel
-    position, width, rho, depth, cap, cumulative, telling, first_row, last_row, base, start, step, most, lift, light,
-    facets, looks, match, fold, leave, dark, stiff, unit, out,
+    position, width, rho, depth, cap, cumulative, telling, first_row, last_row, base, start, step, most,
+    lift, light, facets, looks, match, fold, leave, dark, stiff, unit, out,
 ):  # fmt: skip
     """Cost of the ground between nodes e and e + 1 of a block row having changes base + start + n step.
 
-    position, width, depth: pixels; telling: cumulative number of pixels that show anything; lift, light: pixels of slant range, and of width, per metre.
+    position, width, depth: pixels; telling: cumulative number of pixels that show anything; lift, light:
+    pixels of slant range, and of width, per metre.
 
     The ground between two nodes is linear in their labels: where any label puts a point is one of `facets`
     places a step. They are looked up once, and the rest is arithmetic along the labels, in single precision

@@ -132,9 +132,9 @@ def search_patches(matching: Matching, asked: Bool, nodes: RowNodes, held: Float
     there = nodes.resample(asked.astype(np.float64), matching.nodes) > 0.5
     patches, _ = label(there)
     for box in find_objects(patches):
-        border = np.ones(matching.shape, bool)
-        border[tuple(slice(b.start + (b.start > 0), b.stop - (b.stop < n)) for b, n in zip(box, border.shape))] = False
-        anchored = np.where(border, ANCHORED, held)
+        inside = tuple(slice(b.start + (b.start > 0), b.stop - (b.stop < n)) for b, n in zip(box, held.shape))
+        anchored = np.full(held.shape, ANCHORED)
+        anchored[inside] = held[inside]
         part = find_start(crop(matching, *box), -LARGEST_CHANGE, LARGEST_CHANGE, anchored[box])
         for target, values in zip(whole, (part.change, part.std, part.brightness)):
             target[box] = values

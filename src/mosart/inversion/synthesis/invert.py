@@ -21,7 +21,7 @@ from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
 from .terrain import with_terrain
-from .told import DATED, moved_text, registration_attributes, stable_text, told_text
+from .told import DATED, contradicted_text, moved_text, registration_attributes, stable_text, told_text
 
 logger = logging.getLogger(__name__)
 
@@ -124,11 +124,15 @@ def invert_synthesis(
                 "%s: too little ground is shown by both the images and the reference: no change is given",
                 f"{entry.date:%Y%m%d}",
             )
+    warnings: set[str] = set()  # entries share their reference, and what it says of the DEM
     for k, numbers in image.told.items():
         name = f"{entries[k].date:%Y%m%d}"
         logger.info("%s: %s", name, told_text(numbers))
         if warned := stable_text(numbers):
             logger.warning("%s: %s", name, warned)
+        if (warned := contradicted_text(numbers)) and warned not in warnings:
+            logger.warning("%s", warned)
+            warnings.add(warned)
     return ElevationChange(_dataset(stack, reference, entries, image, frame))
 
 

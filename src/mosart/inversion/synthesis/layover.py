@@ -17,7 +17,7 @@ from .ground import Ground
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-#: Pixels' worth of light that a jump must hide: less is a steep slope, and lies on fewer pixels than a block has.
+#: Pixels' worth of light that a jump must hide: less is a steep slope, and lies on fewer pixels than a block.
 LEAST_LIGHT = 8.0
 #: Share of the least density that the hidden light can have (spread over all that the wall can reach) above
 #: which a pixel is more likely in layover; and most light, in what the wall would send at the reflectivity
@@ -28,8 +28,8 @@ NEARLY = 0.95
 #: Window in which light is read: rows and pixels; and pixels beyond the reach of a jump that say what the
 #: ground's own light is.
 WINDOW, BESIDE = (5, 3), 48
-#: Share of the usual light of unit reflectivity below which ground is too dim to tell the level; and factor by
-#: which the level beside a jump may differ from the image's.
+#: Share of the usual light of unit reflectivity below which ground is too dim to tell the level; and factor
+#: by which the level beside a jump may differ from the image's.
 DIM, UNEVEN = 0.3, 2.0
 
 
@@ -64,29 +64,50 @@ def coded_layover(mean: Float, expected: Float, ground: Ground) -> Bool:
     step, pixels = ground.range_spacing, mean.shape[1]
     for j, known in enumerate(ground.known):
         for first, last in _jumps(known):
-            near, far = slant[j, first] / step, slant[j, last] / step
-            hidden = (across[j, last] - across[j, first]) / step - usual * max(far - near, 0.0)
+            near, far = sorted((slant[j, first] / step, slant[j, last] / step))
+            hidden = (across[j, last] - across[j, first]) / step
+            if slant[j, last] > slant[j, first]:
+                hidden -= usual * (far - near)
             if hidden < LEAST_LIGHT:
                 continue
             rise = float(abs(ground.height[j, last] - ground.height[j, first]))
             reach = int(np.ceil(rise * float(ground.cosine[first]) / step)) + 1
-            low, high = int(np.floor(min(near, far))), int(np.floor(max(near, far))) + 1
-            for side in (range(low - 1, low - 1 - reach - BESIDE, -1), range(high, high + reach + BESIDE)):
-                k = np.array([q for q in side if 0 <= q < pixels], int)
-                if len(k) == 0:
-                    continue
-                ratio = light[j, k] / own[j, k]
-                beside = ratio[reach:][shown[j, k[reach:]]]
-                around = float(np.median(beside)) if len(beside) >= BESIDE // 2 else level
-                ratio /= np.clip(around, level / UNEVEN, level * UNEVEN)
-                excess = (ratio[:reach] - 1) * own[j, k[:reach]] / usual
-                gain = np.cumsum(excess - DENSITY * hidden / reach)
-                gain[np.cumsum(excess) > MOST_LIGHT * hidden] = -np.inf
-                if gain.size and gain.max() > 0:
-                    end = int(np.argmax(gain >= NEARLY * gain.max())) + 1
-                    found[j, k[: max(end - WINDOW[1] // 2, 1)]] = True  # the window blurs the end
+            low, high = int(np.floor(near)), int(np.floor(far)) + 1
+            away = np.arange(reach + BESIDE)
+            for side in (low - 1 - away, high + away):
+                k = side[(side >= 0) & (side < pixels)]
+                end = _run(
+                    light[j, k],
+                    own[j, k] / usual,
+                    shown[j, k],
+                    level=level * usual,
+                    hidden=hidden,
+                    reach=reach,
+                )
+                if end:
+                    found[j, k[:end]] = True
                     found[j, max(low, 0) : max(high, 0)] = True
     return np.asarray(median_filter(found, (WINDOW[0], 1), mode="nearest"))
+
+
+def _run(light: Float, own: Float, shown: Bool, *, level: float, hidden: float, reach: int) -> int:
+    """Pixels, from a jump on, that are more likely in layover than not.
+
+    light, own: measured, and of the ground that the DEM has there, in the usual; level: of the usual, over
+    the image; hidden: light behind the jump, in pixels of the usual; reach: pixels that it can fold over.
+    """
+    if not len(light):
+        return 0
+    ratio = light / own
+    beside = ratio[reach:][shown[reach:]]
+    around = float(np.median(beside)) if len(beside) >= BESIDE // 2 else level
+    excess = (ratio / np.clip(around, level / UNEVEN, level * UNEVEN) - 1)[:reach] * own[:reach]
+    gain = np.cumsum(excess - DENSITY * hidden / reach)
+    gain[np.cumsum(excess) > MOST_LIGHT * hidden] = -np.inf
+    if not gain.size or gain.max() <= 0:
+        return 0
+    end = int(np.argmax(gain >= NEARLY * gain.max())) + 1
+    return max(end - WINDOW[1] // 2, 1)  # the window blurs the end
 
 
 def _jumps(known: Bool) -> list[tuple[int, int]]:

@@ -246,8 +246,6 @@ def solve_part(part: Part, entries: tuple[Entry, ...], known: Known | None = Non
             continue
         if key not in learned:
             learned[key] = part_reference(part, entry.reference, known, _water(flags))
-            if warned := learned[key].agreement.text:
-                logger.warning("%s", warned)
         this = learned[key]
         gained = None if known is None else known.epoch[entry.images, entry.reference]
         images = [part.intensity[date] for date in part.shown(entry.images)]
@@ -402,4 +400,7 @@ def _told(result: Result, reference: Reference, epoch: Epoch, offset: NDArray[An
         range_offset_std=size,
         ground=seen,
         still=still,
+        dem_height_noise=reference.agreement.height_noise,
+        dem_testable_share=reference.agreement.testable,
+        dem_contradicted_share=reference.agreement.contradicted,
     )

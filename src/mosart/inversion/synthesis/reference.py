@@ -17,8 +17,8 @@ from .agreement import Agreement, compare
 from .disturb import reshaping
 from .gains import date_gain
 from .ground import Ground, lay_ground
-from .layover import coded_layover
 from .law import Law, estimate_law
+from .layover import coded_layover
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
 from .registration import Registration, detail, register

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mosart.geometry.frame import LookFrame
 
+from .agreement import WARNED
 from .gains import SMOOTHEST
 from .registration import Registration
 
@@ -65,6 +66,19 @@ DATED: dict[str, dict[str, Any]] = {
         "long_name": "share of the visible ground whose learned envelope calls it still",
         "units": "1",
     },
+    "dem_height_noise": {
+        "long_name": "standard deviation of the DEM's fine errors, by its shading in the reference",
+        "units": "m",
+        "comment": "not known where the shading does not stand out from the texture",
+    },
+    "dem_testable_share": {
+        "long_name": "share of the image in which the reference could contradict the relief of the DEM",
+        "units": "1",
+    },
+    "dem_contradicted_share": {
+        "long_name": "share of the image whose reference shows other ground than the DEM",
+        "units": "1",
+    },
 }
 
 
@@ -92,6 +106,10 @@ class Told:
         Metres that a tenth of a range pixel feigns.
     ground, still : float
         Pixels of visible ground, and of still ground among them.
+    dem_height_noise : float
+        Metres; NaN where not known.
+    dem_testable_share, dem_contradicted_share : float
+        Of the image, in which the reference can contradict the DEM, and does.
     """
 
     looks_pixel: float
@@ -106,6 +124,9 @@ class Told:
     range_offset_std: float
     ground: float
     still: float
+    dem_height_noise: float = float("nan")
+    dem_testable_share: float = float("nan")
+    dem_contradicted_share: float = float("nan")
 
     @property
     def stable_share(self) -> float:
@@ -183,6 +204,9 @@ def pooled(parts: Sequence[Told]) -> Told:
         range_offset_std=mean("range_offset_std", free if free.sum() > 0 else weight, 2.0),
         ground=float(weight.sum()),
         still=float(sum(p.still for p in parts)),
+        dem_height_noise=mean("dem_height_noise"),
+        dem_testable_share=mean("dem_testable_share"),
+        dem_contradicted_share=mean("dem_contradicted_share"),
     )
 
 
@@ -206,6 +230,8 @@ def told_text(told: Told) -> str:
         f"0.1 pixel of range would feign {told.range_offset_std:.2f} m",
         f"{told.stable_share:.0%} of the visible ground is still",
     ]
+    if np.isfinite(told.dem_height_noise):
+        parts.append(f"fine errors of the DEM {told.dem_height_noise:.1f} m")
     return ", ".join(parts)
 
 
@@ -229,6 +255,23 @@ def stable_text(told: Told) -> str:
         f"only {told.stable_share:.0%} of the visible ground is still, less than the {LEAST_STABLE:.0%} that "
         "the gain and the level of the image are read on: they are confounded with the change, an offset of "
         "the whole scene cannot be seen, and is not in the standard errors; choose a larger crop"
+    )
+
+
+def contradicted_text(told: Told) -> str:
+    """Say what follows where the reference shows other ground than the DEM; empty where it does not.
+
+    Parameters
+    ----------
+    told : Told
+        Of an entry.
+    """
+    if not told.dem_contradicted_share >= WARNED:
+        return ""
+    return (
+        "the DEM does not describe the ground at the reference dates over "
+        f"{told.dem_contradicted_share:.1%} of the image: is it older than the first image? A later change "
+        "there is wrong by more than its standard error may say"
     )
 
 
