@@ -10,7 +10,7 @@ import pytest
 import mosart
 from mosart.inversion.synthesis.layover import coded_layover
 from mosart.inversion.synthesis.part import part_reference, read_part
-from mosart.masks import Flag
+from mosart.masks import TRACED, VISIBILITY, Flag
 from mosart.simulate import Radiometry, Sensor, Terrain, simulate
 from mosart.simulate.relief import fractal, texture
 
@@ -100,3 +100,14 @@ def test_a_dome_that_grows_before_a_wall_comes_back(look):
     assert given.sum() > 0.8 * zone.sum()
     error = (found - truth)[given]
     assert np.sqrt(np.mean(error**2)) < 0.09 * np.sqrt(np.mean(truth[given] ** 2))
+
+
+def test_layover_that_was_traced_is_taken_as_it_is():
+    simulation = scene("right")
+    data = simulation.stack.dataset
+    traced = np.zeros((48, 220), bool)
+    traced[:, 50:60] = True
+    flags = np.broadcast_to(np.where(traced, np.uint8(Flag.LAYOVER), np.uint8(0)), data["mask"].shape)
+    stack = mosart.Stack(data.assign(mask=(data["mask"].dims, flags)).assign_attrs({VISIBILITY: TRACED}))
+    part = read_part(stack, slice(0, 48), slice(0, 220), simulation.frame)
+    np.testing.assert_array_equal(part_reference(part, tuple(DATES[:3]), None).overlaid, traced)

@@ -292,6 +292,7 @@ def part_reference(
         part.frame,
         water,
         section=part.section,
+        layover=(part.any_flags(dates) & np.uint8(Flag.LAYOVER)) != 0 if part.traced else None,
         traced=part.traced,
         gained=None if known is None else gained_rows(known.reference[dates], part, dates),
         scattering=scattering,

@@ -22,7 +22,7 @@ from .layover import coded_layover
 from .noise import effective_looks
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
 from .registration import Registration, detail, register
-from .render import Scene, azimuth_slope_term, block_sums
+from .render import Rendered, Scene, azimuth_slope_term, block_sums
 
 logger = logging.getLogger(__name__)
 
@@ -332,6 +332,7 @@ def learn_reference(
     water: NDArray[np.bool_] | None = None,
     *,
     section: Section | None = None,
+    layover: NDArray[np.bool_] | None = None,
     traced: bool = False,
     gained: Gained | None = None,
     scattering: Scattering | None = None,
@@ -350,6 +351,8 @@ def learn_reference(
         Pixels whose ground is not ground.
     section : Section, optional
         The ground along the rows, folds and all; the DEM's pixels if not given.
+    layover : ndarray of bool, optional
+        Pixels in layover that the DEM's pixels do not show; found by their light if not given.
     traced : bool
         Whether layover and shadow of the DEM are known already, from a raster.
     gained : Gained, optional
@@ -364,7 +367,8 @@ def learn_reference(
     """
     x = frame.ground_range(height)
     largest = LARGEST_BLOCK if section is None else LARGEST_TRACED
-    folds = section is not None
+    if section is not None:  # it has its folds
+        layover = np.zeros(height.shape, bool)
     section = Section.coded(height) if section is None else section
     ground = lay_ground(section, frame, knot_pixels=NODE_PIXELS)
     if gained is None:
@@ -373,14 +377,14 @@ def learn_reference(
     mean = mean_intensity(images, gained.gains)
     if scattering is None:
         # the light of a hidden wall lies before its jump: it would shift the image against the DEM
-        known = mean if folds else np.where(_overlaid(mean, ground, water), np.nan, mean)
-        registration = _registration(known, ground, water)
+        alone = np.where(_overlaid(mean, ground, water) if layover is None else layover, np.nan, mean)
+        registration = _registration(alone, ground, water)
     else:
         registration = scattering.registration
     ground = registration.move(ground)
     covered = ground.covers()
     mean = np.where(covered, mean, np.nan)
-    overlaid = np.zeros(mean.shape, bool) if folds else _overlaid(mean, ground, water)
+    overlaid = _overlaid(mean, ground, water) if layover is None else layover
     covered &= ~overlaid
     mean = np.where(covered, mean, np.nan)
     law = estimate_law(mean, ground, READING_BLOCK) if scattering is None else scattering.law
@@ -445,19 +449,22 @@ def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDAr
     return doubt.astype(np.float32)
 
 
-def _overlaid(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Find the layover that a radar-coded DEM leaves out."""
+def _rendered(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Rendered:
+    """Render the ground, pixel by pixel, with unit reflectivity and constant gamma nought."""
     one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
     pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), _doubt(ground, mean, water))
-    out = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    return pixels.render(np.zeros(pixels.knots), derivatives=False)
+
+
+def _overlaid(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """Find the layover that a radar-coded DEM leaves out."""
+    out = _rendered(mean, ground, water)
     return coded_layover(mean, out.energy * (1 - out.doubtful) / ground.range_spacing, ground)
 
 
 def _registration(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Registration:
     """Measure where the image lies against the DEM."""
-    one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
-    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), _doubt(ground, mean, water))
-    out = pixels.render(np.zeros(pixels.knots), derivatives=False)
+    out = _rendered(mean, ground, water)
     valid = np.isfinite(mean) & (out.doubtful < DOUBTED)
     return register(detail(mean, valid), detail(out.energy, valid), valid)
 
