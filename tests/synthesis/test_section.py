@@ -228,7 +228,7 @@ def test_hidden_ground_is_rendered_as_the_radar_saw_it_and_flagged_as_it_was_tra
     result = inverted(stack)
     flagged, guessed = hides(result), hides(inverted(untold))
     assert (flagged & ~hidden).sum() < (guessed & ~hidden).sum()
-    assert (flagged & ~hidden & ~guessed).mean() < 0.002  # the surfaces found differ a little
+    assert (flagged & ~hidden & ~guessed).mean() < 0.005  # the surfaces found differ a little
     assert flagged[hidden].all()
     traced = inverted(stack, "traced")
     for still in (result, traced):
