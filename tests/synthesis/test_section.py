@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import mosart
 from mosart.errors import InputError
 from mosart.geometry import flag_visibility
 from mosart.geometry.frame import LookFrame
@@ -247,3 +248,5 @@ def test_a_terrain_that_the_stack_has_not_is_refused():
     assert "SLC products" in str(refused.value)
     with pytest.raises(InputError, match="coded or traced"):
         with_terrain(stack, "tracked")
+    with pytest.raises(InputError, match="no terrain is rendered"):
+        mosart.invert(stack, "rowwise-intensity", terrain="traced")

@@ -165,7 +165,14 @@ def invert(
         tile_rows=tile_rows,
         progress=progress,
     )
-    return METHODS[method or default_method(stack, frame)](stack, first, entries, options)
+    method = method or default_method(stack, frame)
+    if terrain != "coded" and method != "synthesis":
+        raise InputError(
+            "no terrain is rendered by this method",
+            expected="terrain coded, or the method synthesis and a stack whose look is known",
+            got=f"terrain {terrain!r} and method {method!r}",
+        )
+    return METHODS[method](stack, first, entries, options)
 
 
 def _together(
