@@ -27,6 +27,7 @@ from mosart.inversion.synthesis.told import (
     contradicted_text,
     ground_told,
     pooled,
+    single_text,
     stable_text,
     told_text,
 )
@@ -149,6 +150,15 @@ def test_the_share_of_still_ground_is_counted_on_what_is_seen_and_told():
     assert np.isnan(nothing.stable_share)
     assert pooled([one, nothing]).last_step == 2.0
     assert np.isnan(pooled([nothing]).looks_pixel_reference)
+
+
+def test_a_search_on_single_images_is_warned_of():
+    searched = told(ground=1.0, searched_share=0.5)
+    assert "average two images" in single_text(searched, 1, 3)
+    assert single_text(searched, 3, 1)
+    assert single_text(searched, 2, 2) == ""
+    assert single_text(told(ground=1.0, searched_share=0.0), 1, 1) == ""
+    assert pooled([searched, told(ground=1.0, searched_share=0.0)]).searched_share == 0.25
 
 
 def test_a_dem_that_the_reference_contradicts_is_warned_of_once_for_all_parts():

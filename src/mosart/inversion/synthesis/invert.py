@@ -21,7 +21,15 @@ from .needed import synthesis_fault
 from .part import FIELDS
 from .reference import Scattering
 from .terrain import with_terrain
-from .told import DATED, contradicted_text, moved_text, registration_attributes, stable_text, told_text
+from .told import (
+    DATED,
+    contradicted_text,
+    moved_text,
+    registration_attributes,
+    single_text,
+    stable_text,
+    told_text,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +137,8 @@ def invert_synthesis(
         name = f"{entries[k].date:%Y%m%d}"
         logger.info("%s: %s", name, told_text(numbers))
         if warned := stable_text(numbers):
+            logger.warning("%s: %s", name, warned)
+        if warned := single_text(numbers, len(entries[k].images), len(entries[k].reference)):
             logger.warning("%s: %s", name, warned)
         if (warned := contradicted_text(numbers)) and warned not in warnings:
             logger.warning("%s", warned)

@@ -401,6 +401,7 @@ def _told(result: Result, reference: Reference, epoch: Epoch, offset: NDArray[An
         range_offset_std=size,
         ground=seen,
         still=still,
+        searched_share=float(result.start is not None),
         dem_height_noise=reference.agreement.height_noise,
         dem_testable_share=reference.agreement.testable,
         dem_contradicted_share=reference.agreement.contradicted,

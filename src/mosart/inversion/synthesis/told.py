@@ -66,6 +66,11 @@ DATED: dict[str, dict[str, Any]] = {
         "long_name": "share of the visible ground whose learned envelope calls it still",
         "units": "1",
     },
+    "searched_share": {
+        "long_name": "share of the parts of the image in which large changes were searched for",
+        "units": "1",
+        "comment": "of an image that is solved in one part 1 or 0",
+    },
     "dem_height_noise": {
         "long_name": "standard deviation of the DEM's fine errors, by its shading in the reference",
         "units": "m",
@@ -106,6 +111,8 @@ class Told:
         Metres that a tenth of a range pixel feigns.
     ground, still : float
         Pixels of visible ground, and of still ground among them.
+    searched_share : float
+        1 where large changes were searched for, else 0; of several parts their share.
     dem_height_noise : float
         Metres; NaN where not known.
     dem_testable_share, dem_contradicted_share : float
@@ -124,6 +131,7 @@ class Told:
     range_offset_std: float
     ground: float
     still: float
+    searched_share: float = 0.0
     dem_height_noise: float = float("nan")
     dem_testable_share: float = float("nan")
     dem_contradicted_share: float = float("nan")
@@ -204,6 +212,7 @@ def pooled(parts: Sequence[Told]) -> Told:
         range_offset_std=mean("range_offset_std", free if free.sum() > 0 else weight, 2.0),
         ground=float(weight.sum()),
         still=float(sum(p.still for p in parts)),
+        searched_share=float(np.mean([p.searched_share for p in parts])),
         dem_height_noise=mean("dem_height_noise"),
         dem_testable_share=mean("dem_testable_share"),
         dem_contradicted_share=mean("dem_contradicted_share"),
@@ -255,6 +264,25 @@ def stable_text(told: Told) -> str:
         f"only {told.stable_share:.0%} of the visible ground is still, less than the {LEAST_STABLE:.0%} that "
         "the gain and the level of the image are read on: they are confounded with the change, an offset of "
         "the whole scene cannot be seen, and is not in the standard errors; choose a larger crop"
+    )
+
+
+def single_text(told: Told, images: int, reference: int) -> str:
+    """Say what follows where a large change is told by single images; empty where it is not.
+
+    Parameters
+    ----------
+    told : Told
+        Of an entry.
+    images, reference : int
+        How many images the entry is the mean of, and its reference.
+    """
+    if min(images, reference) > 1 or not told.searched_share > 0:
+        return ""
+    return (
+        f"{images} image against {reference}: a change of many metres was searched for on little evidence. "
+        "From single images changes of 40 m and more have been missed with small errors, and new rock was "
+        "recognised in one case of three (docs/accuracy.md): average two images or more, before and after"
     )
 
 
