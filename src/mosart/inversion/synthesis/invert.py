@@ -132,7 +132,7 @@ def invert_synthesis(
                 "%s: too little ground is shown by both the images and the reference: no change is given",
                 f"{entry.date:%Y%m%d}",
             )
-    warnings: set[str] = set()  # entries share their reference, and what it says of the DEM
+    said: set[str] = set()  # entries share their reference, and what it says of the DEM
     for k, numbers in image.told.items():
         name = f"{entries[k].date:%Y%m%d}"
         logger.info("%s: %s", name, told_text(numbers))
@@ -140,9 +140,9 @@ def invert_synthesis(
             logger.warning("%s: %s", name, warned)
         if warned := single_text(numbers, len(entries[k].images), len(entries[k].reference)):
             logger.warning("%s: %s", name, warned)
-        if (warned := contradicted_text(numbers)) and warned not in warnings:
+        if (warned := contradicted_text(numbers)) and warned not in said:
             logger.warning("%s", warned)
-            warnings.add(warned)
+            said.add(warned)
     return ElevationChange(_dataset(stack, reference, entries, image, frame))
 
 

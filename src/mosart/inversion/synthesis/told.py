@@ -280,7 +280,7 @@ def single_text(told: Told, images: int, reference: int) -> str:
     if min(images, reference) > 1 or not told.searched_share > 0:
         return ""
     return (
-        f"{images} image against {reference}: a change of many metres was searched for on little evidence. "
+        f"{images} against {reference} images: a change of many metres was searched for on little evidence. "
         "From single images changes of 40 m and more have been missed with small errors, and new rock was "
         "recognised in one case of three (docs/accuracy.md): average two images or more, before and after"
     )
