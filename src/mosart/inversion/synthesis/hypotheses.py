@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
+from scipy.ndimage import binary_dilation, find_objects, label
 
 from .laying import brightness
 from .matching import Matching, crop, with_brightness
@@ -278,6 +278,25 @@ class Rock:
     held: Bool
 
 
+def not_found(texture: Texture, at_zero: Texture) -> Bool:
+    """Ground whose texture has gone from where it was, and is not found again under the change.
+
+    Parameters
+    ----------
+    texture, at_zero : Texture
+        The test under the change found and under none.
+
+    Returns
+    -------
+    ndarray (block row, node) bool
+        Whatever the test's power: it has told that the ground moved or was replaced. What beside it, as
+        far as a window reaches, neither test speaks for is lost with it.
+    """
+    gone = (at_zero.evidence < -DECISIVE) & (texture.evidence < DECISIVE) & texture.weak
+    silent = gone | (texture.untold & (at_zero.evidence < DECISIVE) & (texture.evidence < DECISIVE))
+    return np.asarray(binary_dilation(gone, iterations=int(np.ceil(texture.window)), mask=silent))
+
+
 def judge_rock(
     matching: Matching, change: Float, std: Float, at_zero: Texture, kernel: tuple[float, float]
 ) -> Rock:
@@ -307,6 +326,9 @@ def judge_rock(
     if texture.works:
         new |= texture.untold & moved
         sure |= texture.untold & moved
+    lost = not_found(texture, at_zero)
+    new |= lost & ~vetoed
+    sure |= lost & (at_zero.evidence < SURE)
     node = (matching.ground.azimuth_spacing * matching.rows_block,
             matching.ground.spacing * matching.ground.facets)  # fmt: skip
     held = at_zero.kept & ~texture.kept & moved

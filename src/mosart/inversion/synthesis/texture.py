@@ -67,6 +67,8 @@ class Texture:
         Log likelihood ratio, kept over new, of a window (nats).
     untold : ndarray (block row, node) bool
         Too little lit ground or texture for the test.
+    weak : ndarray (block row, node) bool
+        Too little for its evidence to be decisive wherever the texture is kept.
     works : bool
         Whether the test tells on most of kept ground.
     window : float
@@ -78,6 +80,7 @@ class Texture:
     slope: Float
     evidence: Float
     untold: Bool
+    weak: Bool
     works: bool
     window: float
     sharp: Float
@@ -222,7 +225,7 @@ def regress_texture(
             found, window = other, wider
     untold = found.each < LEAST_APART
     works = bool(found.kept.any() and float(untold[found.kept].mean()) < 1 - WORKS)
-    return Texture(found.slope, found.evidence, untold, works, window, sharp.evidence)
+    return Texture(found.slope, found.evidence, untold, found.each < APART, works, window, sharp.evidence)
 
 
 @dataclass(frozen=True)
