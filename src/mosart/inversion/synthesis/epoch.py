@@ -216,18 +216,18 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     std = np.sqrt(sum(np.square(part) for part in parts))
     change, unresolved = best.change, np.zeros(std.shape, bool)
     if rock is not None:
-        unresolved = rivals.onto_nodes(rock.new)
+        unresolved = rivals.onto_nodes(rock.lost)
         # inside new rock the change of the refinement that saw it is the better guess
         change = np.where(unresolved, first.change, change)
         rested = np.zeros(rock.new.shape)
-        contests = [rivals.against(change, std, rested, ~rock.new)]
+        contests = [rivals.against(change, std, rested, ~rock.lost)]
         if start is not None and rock.texture.works:
-            told = ~rock.new & ~rock.texture.untold
+            told = ~rock.lost & ~rock.texture.untold
             contests.append(rivals.against(change, std, start.change, told, handicap=FITTED))
         for contest in contests:
             contradictions |= rivals.onto_nodes(contest.disputed)
         logger.info(
-            "new rock on %.1f %% of the nodes, contradictions on %.1f %%",
+            "new rock or lost texture on %.1f %% of the nodes, contradictions on %.1f %%",
             100 * unresolved.mean(),
             100 * (contradictions & ~unresolved).mean(),
         )

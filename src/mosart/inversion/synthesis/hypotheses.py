@@ -48,6 +48,9 @@ DECISIVE = 3.0
 #: Nats that a patch of the search's result, which is fitted to the very cost it is judged by, is thought
 #: too good by.
 FITTED = 2 * DECISIVE
+#: Evidence (nats) of kept texture below which ground whose texture has gone from its place has not been found
+#: again, where the test is weak; where it tells next to nothing, `DECISIVE`.
+FOUND = 1.0
 #: Share of a block's energy from which it shows a patch.
 SHOWS = 0.1
 #: Disagreement of two explanations that matters: range pixels' heights, and standard errors.
@@ -270,12 +273,15 @@ class Rock:
         New rock: neither repeats the old texture.
     held : ndarray (block row, node) bool
         Ground whose texture says that it has not moved, while the change found says that it has.
+    lost : ndarray (block row, node) bool
+        New rock, and ground whose texture has gone and is not found again under the change.
     """
 
     texture: Texture
     at_zero: Texture
     new: Bool
     held: Bool
+    lost: Bool
 
 
 def not_found(texture: Texture, at_zero: Texture) -> Bool:
@@ -289,11 +295,14 @@ def not_found(texture: Texture, at_zero: Texture) -> Bool:
     Returns
     -------
     ndarray (block row, node) bool
-        Whatever the test's power: it has told that the ground moved or was replaced. What beside it, as
-        far as a window reaches, neither test speaks for is lost with it.
+        It moved or was replaced, and the change found is not where it went. What beside it, as far as a
+        window reaches, neither test speaks for is lost with it. Without texture nothing is told.
     """
-    gone = (at_zero.evidence < -DECISIVE) & (texture.evidence < DECISIVE) & texture.weak
-    silent = gone | (texture.untold & (at_zero.evidence < DECISIVE) & (texture.evidence < DECISIVE))
+    if not texture.repeats:
+        return np.zeros(texture.evidence.shape, bool)
+    missed = texture.evidence < np.where(texture.untold, DECISIVE, FOUND)
+    gone = missed & texture.weak & (at_zero.evidence < -DECISIVE)
+    silent = gone | (missed & texture.untold & (at_zero.evidence < DECISIVE))
     return np.asarray(binary_dilation(gone, iterations=int(np.ceil(texture.window)), mask=silent))
 
 
@@ -326,10 +335,14 @@ def judge_rock(
     if texture.works:
         new |= texture.untold & moved
         sure |= texture.untold & moved
-    lost = not_found(texture, at_zero)
-    new |= lost & ~vetoed
-    sure |= lost & (at_zero.evidence < SURE)
     node = (matching.ground.azimuth_spacing * matching.rows_block,
             matching.ground.spacing * matching.ground.facets)  # fmt: skip
     held = at_zero.kept & ~texture.kept & moved
-    return Rock(texture, at_zero, withhold(new, sure, node, texture.window), held)
+    lost = not_found(texture, at_zero)
+    return Rock(
+        texture,
+        at_zero,
+        withhold(new, sure, node, texture.window),
+        held,
+        withhold(new | lost, sure | lost & (at_zero.evidence < SURE), node, texture.window),
+    )

@@ -12,9 +12,9 @@ from .prior import Prior
 
 Float = NDArray[np.float64]
 
-#: Width of a narrow change, σ of a Gaussian in the wider spacing of the nodes: 2.4 nodes at half of its
-#: height, the narrowest that nodes can hold.
-WIDTH = 1.0
+#: Widths of a change, σ of a Gaussian in the wider spacing of the nodes: from 2.4 nodes at half of its
+#: height, the narrowest that nodes can hold, to the windows in which the envelope is learned.
+WIDTHS = (1.0, 3.0)
 #: Odds against a narrow change at a place that the data do not speak of: an image of a hundred thousand
 #: pixels has about a thousand places, and not one of them should show a change by chance.
 ODDS = 1000.0
@@ -70,8 +70,24 @@ def find_narrow(prior: Prior, mean: Float, samples: Float, white: Float) -> Narr
     ``z - K A⁻¹ e``, for the white noise ``z`` and the error ``e`` of a draw. The mean has what the prior lets
     through of a bump; the share ``uᵀ P Σ P u / uᵀ P u`` is held back.
     """
+    tests = [_find(prior, mean, samples, white, width) for width in WIDTHS]
+    best = np.argmax([t.likely for t in tests], axis=0)[None]
+
+    def pick(values: list[Float]) -> Float:
+        return np.asarray(np.take_along_axis(np.array(values), best, axis=0)[0])
+
+    return Narrow(
+        pick([t.score for t in tests]),
+        pick([t.height for t in tests]),
+        pick([t.likely for t in tests]),
+        np.max([t.doubt for t in tests], axis=0),
+    )
+
+
+def _find(prior: Prior, mean: Float, samples: Float, white: Float, width: float) -> Narrow:
+    """Test for bumps of one width."""
     shape, factor = prior.envelope.shape, prior.factor
-    metres = WIDTH * max(prior.field.spacing)
+    metres = width * max(prior.field.spacing)
     sigma = [metres / s for s in prior.field.spacing]
     area = np.prod([_kernel_area(s) if n > 1 else 1.0 for s, n in zip(sigma, shape)])
 
@@ -87,6 +103,7 @@ def find_narrow(prior: Prior, mean: Float, samples: Float, white: Float) -> Narr
     held = np.minimum(rest / whole, 1.0)
     derivative = matched((factor @ mean.ravel())[None])[0]
     score, height = derivative / np.sqrt(told), held * derivative / told
+
     likely = 1 / (1 + ODDS * np.exp(-0.5 * np.minimum(score**2, 200.0)))
     near = [2 * round(REACH * s) + 1 for s in sigma]
     return Narrow(

@@ -179,6 +179,8 @@ WINDOW, NARROW_WINDOW = 4.0, 2.0
 FOUND_SHARE, FOUND_WINDOW = 0.5, 2.0
 #: Degrees of freedom a node that a place needs to leave the least envelope.
 PRIOR_SHARE = 0.02
+#: Factor of the variance in a step where the image asks for a change that the prior holds back.
+OPENED = 2.0
 #: Largest factor of the variance in a step.
 LARGEST_STEP = 4.0
 
@@ -252,6 +254,7 @@ def learn_envelope(
         ratio = learned(WINDOW)
         if narrow is not None and narrow.any():
             ratio = ratio + narrow * np.maximum(learned(NARROW_WINDOW) - ratio, 0.0)
+            ratio = np.maximum(ratio, narrow * OPENED)
     ratio = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
     variance = prior.envelope**2 * ratio
     if not uniform:
