@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from mosart.inversion.synthesis.costs import scoring
 from mosart.inversion.synthesis.ground import Ground
+from mosart.inversion.synthesis.hypotheses import not_found
 from mosart.inversion.synthesis.matching import Matching
 from mosart.inversion.synthesis.texture import SURE, regress_texture, withhold
 
@@ -85,7 +86,31 @@ def test_without_texture_nothing_is_told_and_nothing_is_withheld():
         m = matching(seed, spread=1e-6)
         t = regress_texture(m, zero(m), KERNEL)
         assert not t.works
+        assert not t.repeats
+        assert not not_found(t, t).any()
         assert not withhold(t.new, t.evidence < SURE, (16.0, 13.3), t.window).any()
+
+
+def test_a_texture_that_has_gone_is_not_found_again_where_single_windows_tell_little():
+    rows, columns = np.mgrid[:ROWS, :PIXELS]
+    new = np.hypot((rows - 80) * 4.0, (columns - 200) * 3.33) < 220
+    lost, told, beside, kept = [], [], [], []
+    for seed in range(5):
+        m = matching(seed, new=new, dates=0.7, spread=0.3)
+        t = regress_texture(m, zero(m), KERNEL)
+        assert t.repeats
+        y, x = np.mgrid[: m.shape[0], : m.shape[1]]
+        r = np.hypot((y + 0.5) * 16.0 - 80 * 4.0, x * 13.33 - 200 * 3.33)
+        gone = not_found(t, t)
+        lost.append(gone[r < 180].mean())
+        told.append(t.new[r < 180].mean())
+        beside.append(gone[r > 300].mean())
+        m = matching(seed, dates=0.7, spread=0.3)
+        kept.append(not_found(t := regress_texture(m, zero(m), KERNEL), t).mean())
+    assert np.median(told) < 0.1  # the ratio alone, which needs windows that tell
+    assert np.mean(lost) > 0.8
+    assert np.mean(beside) < 0.1
+    assert np.mean(kept) < 0.05
 
 
 def test_a_patch_without_a_sure_node_is_given_and_an_island_inside_new_rock_is_not():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .narrow import find_narrow
+from .heldback import find_held_back
 from .noise import MAD
 from .prior import learn_envelope
 from .problem import Problem, Rows, State
@@ -68,10 +68,17 @@ def envelopes(
     learned = []
     for k, (prior, field, (floor, ceiling, rest)) in enumerate(zip(priors, fields, bounds)):
         own = samples[:, k * n : (k + 1) * n], white[:, k * n : (k + 1) * n]
-        narrow = None if k or uniform else find_narrow(prior, field, *own).likely
+        likely = None if k or uniform else find_held_back(prior, field, *own)[0]
         learned.append(
             learn_envelope(
-                prior, field, *own, floor=floor, ceiling=ceiling, least=rest, uniform=uniform, narrow=narrow
+                prior,
+                field,
+                *own,
+                floor=floor,
+                ceiling=ceiling,
+                least=rest,
+                uniform=uniform,
+                held_back=likely,
             )
         )
     change, *bright = learned

@@ -201,7 +201,7 @@ def learn_envelope(
     ceiling: float,
     least: float,
     uniform: bool = False,
-    narrow: Float | None = None,
+    held_back: Float | None = None,
 ) -> Float:
     """One step of expectation-maximisation on the envelope (sparse Bayesian learning).
 
@@ -219,9 +219,9 @@ def learn_envelope(
         Standard deviation that a place without evidence shrinks to.
     uniform : bool
         One number for all places.
-    narrow : ndarray (y, x), optional
-        Probability of a change that is narrower than the window: as much counts what is learned in narrow
-        windows, if it opens the envelope further.
+    held_back : ndarray (y, x), optional
+        Probability of a change that the prior holds back: as much counts what is learned in narrow windows,
+        and the variance grows by `OPENED`, if that opens the envelope further.
 
     Returns
     -------
@@ -252,9 +252,9 @@ def learn_envelope(
             return _step(gaussian_filter(w2, sigma), gaussian_filter(told, sigma), rest)
 
         ratio = learned(WINDOW)
-        if narrow is not None and narrow.any():
-            ratio = ratio + narrow * np.maximum(learned(NARROW_WINDOW) - ratio, 0.0)
-            ratio = np.maximum(ratio, narrow * OPENED)
+        if held_back is not None:
+            ratio = ratio + held_back * np.maximum(learned(NARROW_WINDOW) - ratio, 0.0)
+            ratio = np.maximum(ratio, held_back * OPENED)
     ratio = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
     variance = prior.envelope**2 * ratio
     if not uniform:

@@ -1,4 +1,4 @@
-"""Changes too narrow for the windows in which the envelope is learned: what the residuals still ask for."""
+"""Changes that the prior holds back: what the residuals still ask for."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .prior import Prior
 Float = NDArray[np.float64]
 
 #: Widths of a change, σ of a Gaussian in the wider spacing of the nodes: from 2.4 nodes at half of its
-#: height, the narrowest that nodes can hold, to the windows in which the envelope is learned.
+#: height, the narrowest that nodes can hold, to nearly the windows in which the envelope is learned.
 WIDTHS = (1.0, 3.0)
-#: Odds against a narrow change at a place that the data do not speak of: an image of a hundred thousand
-#: pixels has about a thousand places, and not one of them should show a change by chance.
+#: Odds against a change at a place that the data do not speak of: an image of a hundred thousand pixels has
+#: about a thousand places, and not one of them should show a change by chance.
 ODDS = 1000.0
-#: How far a narrow change reaches, in its σ: to half of its height.
+#: How far a change reaches, in its σ: to half of its height.
 REACH = 1.2
 
 
 @dataclass(frozen=True)
-class Narrow:
-    """Narrow changes that the prior holds back, (y, x).
+class HeldBack:
+    """Changes that the prior holds back, (y, x).
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ class Narrow:
     doubt: Float
 
 
-def find_narrow(prior: Prior, mean: Float, samples: Float, white: Float) -> Narrow:
-    """Test the mean for narrow changes that its prior holds back.
+def find_held_back(prior: Prior, mean: Float, samples: Float, white: Float) -> tuple[Float, Float]:
+    """Test the mean for changes of any width that its prior holds back.
 
     Parameters
     ----------
@@ -58,7 +58,26 @@ def find_narrow(prior: Prior, mean: Float, samples: Float, white: Float) -> Narr
 
     Returns
     -------
-    Narrow
+    likely, doubt : ndarray (y, x)
+        Of the widths the largest, node by node: see `HeldBack`.
+    """
+    found = [find_bumps(prior, mean, samples, white, width) for width in WIDTHS]
+    return np.max([f.likely for f in found], axis=0), np.max([f.doubt for f in found], axis=0)
+
+
+def find_bumps(prior: Prior, mean: Float, samples: Float, white: Float, width: float) -> HeldBack:
+    """Test the mean for bumps of one width that its prior holds back.
+
+    Parameters
+    ----------
+    prior, mean, samples, white
+        As for `find_held_back`.
+    width : float
+        σ of the bump, in the wider spacing of the nodes.
+
+    Returns
+    -------
+    HeldBack
         Node by node.
 
     Notes
@@ -70,22 +89,6 @@ def find_narrow(prior: Prior, mean: Float, samples: Float, white: Float) -> Narr
     ``z - K A⁻¹ e``, for the white noise ``z`` and the error ``e`` of a draw. The mean has what the prior lets
     through of a bump; the share ``uᵀ P Σ P u / uᵀ P u`` is held back.
     """
-    tests = [_find(prior, mean, samples, white, width) for width in WIDTHS]
-    best = np.argmax([t.likely for t in tests], axis=0)[None]
-
-    def pick(values: list[Float]) -> Float:
-        return np.asarray(np.take_along_axis(np.array(values), best, axis=0)[0])
-
-    return Narrow(
-        pick([t.score for t in tests]),
-        pick([t.height for t in tests]),
-        pick([t.likely for t in tests]),
-        np.max([t.doubt for t in tests], axis=0),
-    )
-
-
-def _find(prior: Prior, mean: Float, samples: Float, white: Float, width: float) -> Narrow:
-    """Test for bumps of one width."""
     shape, factor = prior.envelope.shape, prior.factor
     metres = width * max(prior.field.spacing)
     sigma = [metres / s for s in prior.field.spacing]
@@ -106,7 +109,7 @@ def _find(prior: Prior, mean: Float, samples: Float, white: Float, width: float)
 
     likely = 1 / (1 + ODDS * np.exp(-0.5 * np.minimum(score**2, 200.0)))
     near = [2 * round(REACH * s) + 1 for s in sigma]
-    return Narrow(
+    return HeldBack(
         score,
         height,
         maximum_filter(likely, near),
