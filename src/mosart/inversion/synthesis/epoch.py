@@ -30,7 +30,8 @@ from .newton import AGAIN, refine
 from .posterior import Solution
 from .prior import Matern
 from .problem import Problem
-from .reference import LEAST_SIGNAL, Epoch, Reference, full_sums
+from .reading import full_sums
+from .reference import LEAST_SIGNAL, Epoch, Reference
 from .registration import rows_at
 from .render import Scene
 from .rivals import Rivals, better

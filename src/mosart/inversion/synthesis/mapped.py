@@ -23,7 +23,8 @@ from .ground import visibility
 from .look import Look, Measured
 from .nodes import MapNodes
 from .noise import MAD
-from .reference import Epoch, Reference, full_sums
+from .reading import full_sums
+from .reference import Epoch, Reference
 from .reflectivity import smooth
 from .render import Scene
 from .sharedground import LocalFrame, Track, map_over

@@ -8,7 +8,7 @@ from mosart.errors import InputError
 from mosart.geometry.frame import LookFrame
 
 from .noise import FEWEST_BLOCKS
-from .reference import READING_BLOCK
+from .reading import READING_BLOCK
 
 #: Fewest rows and range pixels that can be rendered and compared.
 FEWEST_ROWS, FEWEST_PIXELS = 8, 32

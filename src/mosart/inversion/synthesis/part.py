@@ -19,7 +19,8 @@ from mosart.stack import Stack
 from .epoch import Result, on_pixels, solve_epoch, to_radar
 from .needed import FEWEST_PIXELS, FEWEST_ROWS
 from .newton import CONVERGED
-from .reference import READING_BLOCK, Epoch, Gained, Reference, Scattering, learn_reference, read_epoch
+from .reading import READING_BLOCK, Gained
+from .reference import Epoch, Reference, Scattering, learn_reference, read_epoch
 from .told import Told, ground_told
 
 logger = logging.getLogger(__name__)

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion
 
 from mosart.geometry.frame import LookFrame
 from mosart.geometry.section import Section
 
-from .agreement import Agreement, compare
+from .againstdem import doubt_of, find_overlaid, measure_agreement, measure_registration, noise_floor
+from .agreement import Agreement
 from .disturb import reshaping
-from .gains import date_gain
 from .ground import Ground, lay_ground
 from .law import Law, estimate_law
-from .layover import coded_layover
-from .noise import effective_looks
+from .reading import (
+    LEAST_LOOKS,
+    READING_BLOCK,
+    Gained,
+    dates_shown,
+    full_sums,
+    mean_intensity,
+    read_epoch_gains,
+    read_gains,
+    reading_sums,
+)
 from .reflectivity import choose_kernel, kernel_area, onto_facets, predict, smooth
-from .registration import Registration, detail, register
-from .render import Rendered, Scene, azimuth_slope_term, block_sums
-
-logger = logging.getLogger(__name__)
+from .registration import Registration
+from .render import Scene, azimuth_slope_term
 
 Float = NDArray[np.float64]
 
-#: Block on which gains, law and looks are read: rows and pixels; large enough that a block's speckle is
-#: nearly Gaussian, small enough that a scene has hundreds.
-READING_BLOCK = (4, 8)
 #: A block is as large as the texture that the reference resolves: this many of the kernel's σ; smaller
 #: ones share their reference noise, larger ones lose the texture that tells displacement.
 BLOCK_SIGMAS = 3.5
@@ -44,14 +46,8 @@ SEARCH_PIXELS = 4
 NODE_BLOCKS, NODE_PIXELS = 2, 8
 #: Share of the median below which the reference does not light the ground.
 UNLIT = 0.1
-#: Pixels at a shadow's edge that the DEM may have wrong, and fewest pixels that tell the noise floor.
-SHADOW_EDGE, FEWEST_SHADOW = 2, 60
 #: Share of an intensity that is signal at least, when the noise floor is taken off.
 LEAST_SIGNAL = 0.05
-#: Share of a pixel's energy from doubted ground beyond which it is not compared with the DEM.
-DOUBTED = 0.5
-#: Fewest looks of a block that are believed.
-LEAST_LOOKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,155 +139,6 @@ class Reference:
         return max(self.dates * pixel_looks * kernel_area(self.kernel, block), LEAST_LOOKS)
 
 
-def mean_intensity(images: Sequence[Float], gains: Sequence[Float]) -> Float:
-    """Mean of images divided by their gains; a gap of some is filled by the others.
-
-    Parameters
-    ----------
-    images : sequence of ndarray (azimuth, range)
-        Intensities, NaN in gaps.
-    gains : sequence of ndarray (block row,)
-        Logarithms, one a reading block.
-
-    Returns
-    -------
-    ndarray (azimuth, range)
-        NaN where all have a gap.
-    """
-    total = np.zeros(images[0].shape)
-    count = np.zeros(images[0].shape)
-    for image, gain in zip(images, gains):
-        row = np.repeat(np.exp(-gain), READING_BLOCK[0])[: len(image), None]
-        good = np.isfinite(image)
-        total += np.where(good, image, 0.0) * row
-        count += good
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def dates_shown(images: Sequence[Float]) -> float:
-    """Count the dates that show a pixel.
-
-    Parameters
-    ----------
-    images : sequence of ndarray (azimuth, range)
-        NaN in gaps.
-
-    Returns
-    -------
-    float
-        Mean over the pixels that any date shows; 1 where none shows any.
-    """
-    count = np.zeros(images[0].shape)
-    for image in images:
-        count += np.isfinite(image)
-    return float(count[count > 0].mean()) if count.any() else 1.0
-
-
-def full_sums(image: Float, block: tuple[int, int]) -> tuple[Float, Float]:
-    """Block sums scaled up for missing pixels, and the share of pixels that are there.
-
-    Parameters
-    ----------
-    image : ndarray (azimuth, range)
-        NaN in gaps.
-    block : tuple of int
-        Rows and pixels.
-
-    Returns
-    -------
-    sums, share : ndarray (block row, block)
-        The sum is zero where nothing is there; the share counts a block at the image's edge as full.
-    """
-    good = block_sums(np.isfinite(image).astype(np.float64), block)
-    size = block_sums(np.ones(image.shape), block)
-    share = good / size
-    return block_sums(image, block) / np.maximum(share, 1e-9) * (share > 0), share
-
-
-@dataclass(frozen=True)
-class Gained:
-    """What is known of dates beforehand.
-
-    Parameters
-    ----------
-    gains : tuple of ndarray (block row,)
-        Logarithms, one array a date, one number a row of reading blocks.
-    pixel_looks : float
-        Effective looks of a pixel of one date; NaN where not known.
-    """
-
-    gains: tuple[Float, ...]
-    pixel_looks: float
-
-
-def reading_sums(image: Float) -> Float:
-    """Sum reading blocks.
-
-    Parameters
-    ----------
-    image : ndarray (azimuth, range)
-        Intensity, NaN in gaps.
-
-    Returns
-    -------
-    ndarray (block row, block)
-        NaN where less than half of a block is there.
-    """
-    sums, share = full_sums(image, READING_BLOCK)
-    return np.where(share > 0.5, sums, np.nan)
-
-
-def read_gains(reading: Sequence[Float]) -> Gained:
-    """Gains of the reference dates against the first that shows most, and their looks.
-
-    Parameters
-    ----------
-    reading : sequence of ndarray (block row, block)
-        Sums of reading blocks.
-
-    Returns
-    -------
-    Gained
-        Looks NaN for a single date.
-    """
-    looks = effective_looks(reading) if len(reading) > 1 else float("nan")
-    known = 32.0 if np.isnan(looks) else looks
-    base = max(reading, key=lambda sums: int(np.isfinite(sums).sum()))  # the first that shows most
-    gains = tuple(date_gain(s, base, READING_BLOCK[0], known) for s in reading)
-    return Gained(gains, looks / (READING_BLOCK[0] * READING_BLOCK[1]))
-
-
-def read_epoch_gains(reading: Sequence[Float], reference: Float, pixel_looks: float) -> Gained:
-    """Gains of an epoch's dates against the reference, and their looks.
-
-    Parameters
-    ----------
-    reading : sequence of ndarray (block row, block)
-        Sums of reading blocks.
-    reference : ndarray (block row, block)
-        The same of the reference's mean; NaN where there is none.
-    pixel_looks : float
-        Effective looks of a pixel of one reference date; NaN where not known.
-
-    Returns
-    -------
-    Gained
-        With looks.
-    """
-    size = READING_BLOCK[0] * READING_BLOCK[1]
-    found = [pixel_looks * size]
-    if len(reading) > 1:
-        found.append(effective_looks(reading))
-    known = [v for v in found if np.isfinite(v)]
-    if known:
-        looks = float(np.median(known))
-    else:  # one date each: their ratio, change and all, robustly
-        looks = effective_looks([reference, reading[0]])
-        looks = looks if np.isfinite(looks) else LEAST_LOOKS
-    gains = tuple(date_gain(s, reference, READING_BLOCK[0], looks) for s in reading)
-    return Gained(gains, max(looks / size, 1e-3))
-
-
 @dataclass(frozen=True)
 class Scattering:
     """What is known of ground and scattering beforehand.
@@ -377,24 +224,24 @@ def learn_reference(
     mean = mean_intensity(images, gained.gains)
     if scattering is None:
         # the light of a hidden wall lies before its jump: it would shift the image against the DEM
-        alone = np.where(_overlaid(mean, ground, water) if layover is None else layover, np.nan, mean)
-        registration = _registration(alone, ground, water)
+        alone = np.where(find_overlaid(mean, ground, water) if layover is None else layover, np.nan, mean)
+        registration = measure_registration(alone, ground, water)
     else:
         registration = scattering.registration
     ground = registration.move(ground)
     covered = ground.covers()
     mean = np.where(covered, mean, np.nan)
-    overlaid = _overlaid(mean, ground, water) if layover is None else layover
+    overlaid = find_overlaid(mean, ground, water) if layover is None else layover
     covered &= ~overlaid
     mean = np.where(covered, mean, np.nan)
     law = estimate_law(mean, ground, READING_BLOCK) if scattering is None else scattering.law
-    doubt = _doubt(ground, mean, water)
+    doubt = doubt_of(ground, mean, water)
     one = np.ones(doubt.shape, np.float32)
     cross = azimuth_slope_term(ground)
     pixels = Scene(ground, one, law.exponent, (1, 1), cross, doubt)
     rendered = pixels.render(np.zeros(pixels.knots), derivatives=False)
     unit = rendered.energy / frame.range_spacing
-    agreement = _agreement(mean, unit, rendered.doubtful, ground)
+    agreement = measure_agreement(mean, unit, rendered.doubtful, ground)
     if scattering is None:
         floor = noise_floor(mean, unit)
         kernel = choose_kernel([np.maximum(i - floor, LEAST_SIGNAL * i) for i in balanced], unit)
@@ -404,7 +251,7 @@ def learn_reference(
     nodes = int(np.clip(NODE_BLOCKS * block[1], SEARCH_PIXELS, NODE_PIXELS))
     if nodes != NODE_PIXELS:
         ground = registration.move(lay_ground(section, frame, knot_pixels=nodes))
-        doubt, cross = _doubt(ground, mean, water), azimuth_slope_term(ground)
+        doubt, cross = doubt_of(ground, mean, water), azimuth_slope_term(ground)
     scene = Scene(ground, onto_facets(rho, ground), law.exponent, block, cross, doubt)
     search = registration.move(lay_ground(section, frame, knot_pixels=SEARCH_PIXELS, facets_per_pixel=1))
     dem_ground = ground
@@ -420,7 +267,7 @@ def learn_reference(
         search,
         (on_search * reshape).astype(np.float32),
         on_search,
-        (onto_facets(unlit.astype(np.float64), search) > 0.5) | (_doubt(search, mean, water) > 0.5),
+        (onto_facets(unlit.astype(np.float64), search) > 0.5) | (doubt_of(search, mean, water) > 0.5),
         x,
         full_sums(mean, READING_BLOCK)[0],
         law,
@@ -437,69 +284,6 @@ def learn_reference(
         traced,
         scattering.largest,
     )
-
-
-def _doubt(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> NDArray[np.float32]:
-    """Facets that are not known to be ground with a reflectivity: DEM gaps, water, gaps of the image."""
-    doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
-    if water is not None and water.any():
-        doubt |= onto_facets(water.astype(np.float64), ground) > 0.25
-    if np.isnan(mean).any():
-        doubt |= onto_facets(np.isnan(mean).astype(np.float64), ground) > 0.5
-    return doubt.astype(np.float32)
-
-
-def _rendered(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Rendered:
-    """Render the ground, pixel by pixel, with unit reflectivity and constant gamma nought."""
-    one = np.ones((ground.height.shape[0], ground.height.shape[1] - 1), np.float32)
-    pixels = Scene(ground, one, 1.0, (1, 1), azimuth_slope_term(ground), _doubt(ground, mean, water))
-    return pixels.render(np.zeros(pixels.knots), derivatives=False)
-
-
-def _overlaid(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """Find the layover that a radar-coded DEM leaves out."""
-    out = _rendered(mean, ground, water)
-    return coded_layover(mean, out.energy * (1 - out.doubtful) / ground.range_spacing, ground)
-
-
-def _registration(mean: Float, ground: Ground, water: NDArray[np.bool_] | None) -> Registration:
-    """Measure where the image lies against the DEM."""
-    out = _rendered(mean, ground, water)
-    valid = np.isfinite(mean) & (out.doubtful < DOUBTED)
-    return register(detail(mean, valid), detail(out.energy, valid), valid)
-
-
-def _agreement(mean: Float, unit: Float, doubtful: Float, ground: Ground) -> Agreement:
-    """Compare the shading of the image with that of the DEM where it lies now."""
-    valid = np.isfinite(mean) & (doubtful < DOUBTED)
-    sine, cosine = float(np.median(ground.sine)), float(np.median(ground.cosine))
-    pixel = ground.range_spacing / sine
-    # log brightness dp/dr answers to a slope by s/c + c/s
-    per_log = pixel / (sine / cosine + cosine / sine)
-    return compare(detail(mean, valid), detail(unit, valid), valid, per_log)
-
-
-def noise_floor(mean: Float, unit: Float) -> float:
-    """Noise of the receiver, read in the shadow of the DEM.
-
-    Parameters
-    ----------
-    mean : ndarray (azimuth, range)
-        Mean intensity of the reference.
-    unit : ndarray (azimuth, range)
-        Simulated intensity of unit reflectivity: zero in shadow.
-
-    Returns
-    -------
-    float
-        Intensity; 0 where there is too little shadow to tell, which then does not matter.
-    """
-    inside = unit < 1e-3 * float(np.median(unit))
-    inside = binary_erosion(inside & np.isfinite(mean), iterations=SHADOW_EDGE)
-    inside[:, : 2 * SHADOW_EDGE] = inside[:, -2 * SHADOW_EDGE :] = False  # ground beyond the image
-    if inside.sum() < FEWEST_SHADOW:
-        return 0.0
-    return float(min(np.median(mean[inside]), 0.5 * np.nanmedian(mean)))
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,8 @@ from mosart.stack import Stack
 
 from .law import pool_laws
 from .part import Known, Part, part_reference, read_part
-from .reference import (
-    READING_BLOCK,
-    Gained,
-    Reference,
-    Scattering,
-    read_epoch_gains,
-    read_gains,
-    reading_sums,
-)
+from .reading import READING_BLOCK, Gained, read_epoch_gains, read_gains, reading_sums
+from .reference import Reference, Scattering
 from .reflectivity import KERNELS
 from .registration import pool_registrations
 from .terrain import with_terrain
