@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mosart.inversion.synthesis.heldback import WIDTHS, find_bumps, find_held_back
+from mosart.inversion.synthesis.heldback import WIDTHS, find_bumps, find_held_back, whiten
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.solver import Direct
 
@@ -22,6 +22,10 @@ def solved(truth, seed, envelope=0.3):
     return prior, mean, *solver.samples(64, rng)
 
 
+def bumps(found, width):
+    return find_bumps(found[0], *whiten(*found), width)
+
+
 def bump(height, width):
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     metres = width * max(SPACING)
@@ -34,7 +38,7 @@ def test_scores_of_a_field_that_is_as_the_prior_says_are_standard_normal(width):
     scores = []
     for seed in range(6):
         truth = 0.3 * field.colour(np.random.default_rng(50 + seed).standard_normal(SHAPE))
-        scores.append(find_bumps(*solved(truth, seed), width).score)
+        scores.append(bumps(solved(truth, seed), width).score)
     assert np.std(scores) == pytest.approx(1.0, abs=0.12)
     assert abs(np.mean(scores)) < 0.15
 
@@ -50,14 +54,15 @@ def test_a_change_that_the_prior_holds_back_is_found_and_doubted_as_much_as_is_m
     for seed in range(4):
         prior, mean, *draws = solved(truth, seed, envelope)
         missing.append(height - mean[12, 15])
-        found.append(find_bumps(prior, mean, *draws, width).height[12, 15])
+        found.append(bumps((prior, mean, *draws), width).height[12, 15])
         both = find_held_back(prior, mean, *draws)
         likely.append(both[0][12, 15])
         doubt.append(both[1][12, 15])
     assert abs(np.mean(missing)) > 0.3 * abs(height)  # the prior does hold it back
     assert min(likely) > 0.9
     assert np.mean(found) == pytest.approx(np.mean(missing), rel=0.3)
-    assert np.mean(doubt) > 0.7 * abs(np.mean(missing))
+    # the largest within its reach counts
+    assert 0.7 < np.mean(doubt) / abs(np.mean(missing)) < 3
 
 
 def test_noise_alone_is_not_doubted():

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from mosart.inversion.synthesis.costs import scoring
 from mosart.inversion.synthesis.ground import Ground
-from mosart.inversion.synthesis.hypotheses import not_found
+from mosart.inversion.synthesis.hypotheses import judge_rock, not_found
 from mosart.inversion.synthesis.matching import Matching
 from mosart.inversion.synthesis.texture import SURE, regress_texture, withhold
 
@@ -106,11 +106,34 @@ def test_a_texture_that_has_gone_is_not_found_again_where_single_windows_tell_li
         told.append(t.new[r < 180].mean())
         beside.append(gone[r > 300].mean())
         m = matching(seed, dates=0.7, spread=0.3)
-        kept.append(not_found(t := regress_texture(m, zero(m), KERNEL), t).mean())
+        t = regress_texture(m, zero(m), KERNEL)
+        kept.append(not_found(t, t).mean())
     assert np.median(told) < 0.1  # the ratio alone, which needs windows that tell
     assert np.mean(lost) > 0.8
     assert np.mean(beside) < 0.1
     assert np.mean(kept) < 0.05
+
+
+def test_ground_that_has_moved_is_lost_until_the_change_is_found():
+    rows = slice(48, 112)
+    stayed, right, wrong = [], [], []
+    for seed in range(5):
+        m = matching(seed, dates=0.9, spread=0.3)
+        m.intensity[rows] = np.roll(m.intensity[rows], -8, axis=1)  # of 2 m: risen by 20 m, seen at 0.8
+        change = zero(m)
+        change[rows.start // 4 : rows.stop // 4] = 20.0
+        at_zero = regress_texture(m, zero(m), KERNEL)
+        found = not_found(regress_texture(m, change, KERNEL), at_zero)
+        missed = not_found(at_zero, at_zero)
+        inside = np.s_[rows.start // 4 + 4 : rows.stop // 4 - 4, 8:-8]
+        right.append(found[inside].mean())
+        wrong.append(missed[inside].mean())
+        stayed.append(np.delete(missed, np.s_[8:32], axis=0).mean())
+        rock = judge_rock(m, zero(m), zero(m) + 0.5, at_zero, KERNEL)
+        assert (rock.lost | ~rock.new).all()
+    assert min(wrong) > 0.8
+    assert np.mean(right) < 0.15
+    assert np.mean(stayed) < 0.05
 
 
 def test_a_patch_without_a_sure_node_is_given_and_an_island_inside_new_rock_is_not():

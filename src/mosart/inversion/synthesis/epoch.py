@@ -66,7 +66,7 @@ class Result:
     offset : ndarray (block row, node)
         The part of `std` that is one unknown number: the change that an epoch off in range would feign.
     unresolved : ndarray (block row, node) bool
-        New rock, lost lock, or contradiction.
+        New rock, texture that is not found again, or contradiction.
     solution : Solution
         The refinement.
     start : Start or None
@@ -219,7 +219,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     if rock is not None:
         unresolved = rivals.onto_nodes(rock.lost)
         # inside new rock the change of the refinement that saw it is the better guess
-        change = np.where(unresolved, first.change, change)
+        change = np.where(rivals.onto_nodes(rock.new), first.change, change)
         rested = np.zeros(rock.new.shape)
         contests = [rivals.against(change, std, rested, ~rock.lost)]
         if start is not None and rock.texture.works:

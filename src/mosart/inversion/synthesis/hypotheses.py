@@ -49,7 +49,8 @@ DECISIVE = 3.0
 #: too good by.
 FITTED = 2 * DECISIVE
 #: Evidence (nats) of kept texture below which ground whose texture has gone from its place has not been found
-#: again, where the test is weak; where it tells next to nothing, `DECISIVE`.
+#: again, where the test is weak; where it tells next to nothing, `DECISIVE`. At three, means of four dates
+#: lose a twentieth of a change that is right.
 FOUND = 1.0
 #: Share of a block's energy from which it shows a patch.
 SHOWS = 0.1
@@ -309,7 +310,7 @@ def not_found(texture: Texture, at_zero: Texture) -> Bool:
 def judge_rock(
     matching: Matching, change: Float, std: Float, at_zero: Texture, kernel: tuple[float, float]
 ) -> Rock:
-    """Tell kept from new rock.
+    """Tell kept from new rock and from lost ground.
 
     Parameters
     ----------

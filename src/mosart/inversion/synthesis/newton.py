@@ -52,7 +52,8 @@ CONVERGED, FEWEST_STEPS = 0.03, 3
 #: Mean change of the envelope (natural logarithm) at which it has settled: what the draws leave uncertain is
 #: less than this, and it moves the change by less than its error.
 SETTLED = 0.05
-#: Growth of the envelope anywhere (natural logarithm) at which it has not: nearly twice the variance.
+#: Growth of the envelope anywhere (natural logarithm) at which it has not settled: nearly that of a change
+#: which the prior holds back (`OPENED`, of the variance), for that may concern few nodes.
 OPENING = 0.3
 #: Halvings of a step that does not lower the objective.
 HALVINGS = 4
