@@ -50,7 +50,7 @@ DECISIVE = 3.0
 FITTED = 2 * DECISIVE
 #: Evidence (nats) of kept texture below which ground whose texture has gone from its place has not been found
 #: again, where the test is weak; where it tells next to nothing, `DECISIVE`. At three, means of four dates
-#: lose a twentieth of a change that is right.
+#: lose up to a twentieth of a change that is right.
 FOUND = 1.0
 #: Share of a block's energy from which it shows a patch.
 SHOWS = 0.1
