@@ -4,7 +4,7 @@ One idea a module: :mod:`ground` (the reference's profiles), :mod:`render` (forw
 derivatives), :mod:`law` and :mod:`reflectivity` (what the reference image says of the scattering),
 :mod:`reading`, :mod:`noise` and :mod:`gains` (what dates say by themselves), :mod:`againstdem`
 (the reference against its DEM), :mod:`reference` (all that epochs share), :mod:`nodes` and :mod:`prior`
-(the unknown fields), :mod:`heldback` (what the prior suppresses), :mod:`solver` and :mod:`band`,
+(the unknown fields), :mod:`narrow` (what it holds back), :mod:`solver` and :mod:`band`,
 :mod:`search` (a start for changes of any size, on :mod:`matching`, :mod:`costs` and :mod:`belief`),
 :mod:`laying` and :mod:`texture` (kept or new rock), :mod:`hypotheses` and :mod:`rivals` (which
 explanation holds where), :mod:`look` (an image against its rendering),

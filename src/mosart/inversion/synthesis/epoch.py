@@ -213,7 +213,7 @@ def solve_epoch(reference: Reference, epoch: Epoch, *, seed: int = 0, solver: st
     law, offset = _shared_errors(problem(chosen, scene), best, reference)
     mismatch = reference.agreement.at_nodes(scene.ground, scene.block[0], scene.blocks[0])
     dem = dem_std(best.change, spacing, reference.position_std, mismatch)
-    parts = (best.std, best.held_back_std, spread, law, offset, dem, SHARE_SIGMA * best.change)
+    parts = (best.std, best.narrow_std, spread, law, offset, dem, SHARE_SIGMA * best.change)
     std = np.sqrt(sum(np.square(part) for part in parts))
     change, unresolved = best.change, np.zeros(std.shape, bool)
     if rock is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .heldback import find_held_back
+from .narrow import find_narrow
 from .noise import MAD
 from .prior import learn_envelope
 from .problem import Problem, Rows, State
@@ -68,17 +68,10 @@ def envelopes(
     learned = []
     for k, (prior, field, (floor, ceiling, rest)) in enumerate(zip(priors, fields, bounds)):
         own = samples[:, k * n : (k + 1) * n], white[:, k * n : (k + 1) * n]
-        likely = None if k or uniform else find_held_back(prior, field, *own)[0]
+        narrow = None if k or uniform else find_narrow(prior, field, *own).likely
         learned.append(
             learn_envelope(
-                prior,
-                field,
-                *own,
-                floor=floor,
-                ceiling=ceiling,
-                least=rest,
-                uniform=uniform,
-                held_back=likely,
+                prior, field, *own, floor=floor, ceiling=ceiling, least=rest, uniform=uniform, narrow=narrow
             )
         )
     change, *bright = learned

@@ -52,9 +52,6 @@ CONVERGED, FEWEST_STEPS = 0.03, 3
 #: Mean change of the envelope (natural logarithm) at which it has settled: what the draws leave uncertain is
 #: less than this, and it moves the change by less than its error.
 SETTLED = 0.05
-#: Growth of the envelope anywhere (natural logarithm) at which it has not settled: nearly that of a change
-#: which the prior holds back (`OPENED`, of the variance), for that may concern few nodes.
-OPENING = 0.3
 #: Halvings of a step that does not lower the objective.
 HALVINGS = 4
 #: Posterior samples for envelope and noise: with 8 another seed moved the change by 0.27 σ, with 32 by
@@ -151,14 +148,8 @@ def descend(
                 coarse=level.merged != (1, 1),
             )
             learned = float(np.mean(np.abs(np.log(envelope / state.envelope))))
-            opening = float(np.log(envelope / state.envelope).max()) > OPENING
             state = replace(new, envelope=envelope, brightness_envelope=bright)
-            if (
-                k >= FEWEST_STEPS - 1
-                and steps[-1] < CONVERGED * problem.unit
-                and learned < SETTLED
-                and not opening
-            ):
+            if k >= FEWEST_STEPS - 1 and steps[-1] < CONVERGED * problem.unit and learned < SETTLED:
                 break
     return state
 

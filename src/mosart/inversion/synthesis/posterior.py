@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .heldback import find_held_back
+from .narrow import find_narrow
 from .prior import Prior
 from .problem import Problem, Rows, State, huber, linearise, quadratic, stack_rows
 from .render import Rendered
@@ -52,8 +52,8 @@ class Solution:
         Posterior mean, and what was learned with it.
     std : ndarray (y, x)
         Posterior standard deviation of the change, metres.
-    held_back_std : ndarray (y, x)
-        What changes that the prior holds back would add to it, metres.
+    narrow_std : ndarray (y, x)
+        What narrow changes that the prior holds back would add to it, metres.
     brightness_std : ndarray (field, y, x)
         Of the changes of log reflectivity.
     coupling : ndarray (field, y, x)
@@ -68,7 +68,7 @@ class Solution:
 
     state: State
     std: Float
-    held_back_std: Float
+    narrow_std: Float
     brightness_std: Float
     coupling: Float
     looks: tuple[LookFit, ...]
@@ -107,7 +107,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     shape, n = state.change.shape, state.change.size
     samples, white = solver.samples(FINAL_SAMPLES, problem.rng)
     mean = solver.solve(weighted.T @ right)[:n].reshape(shape)
-    doubt = find_held_back(priors[0], mean, samples[:, :n], white[:, :n])[1]
+    narrow = find_narrow(priors[0], mean, samples[:, :n], white[:, :n])
     samples = samples.reshape(FINAL_SAMPLES, -1, *shape)
     variance = np.mean(samples**2, axis=0)
     product = np.mean(samples[:, :1] * samples[:, 1:], axis=0)
@@ -118,7 +118,7 @@ def posterior(problem: Problem, state: State, steps: tuple[float, ...]) -> Solut
     return Solution(
         state,
         np.sqrt(variance[0]),
-        doubt,
+        narrow.doubt,
         np.sqrt(variance[1:]),
         product / np.sqrt(np.maximum(variance[0] * variance[1:], 1e-30)),
         looks,

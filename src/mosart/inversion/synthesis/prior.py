@@ -171,7 +171,7 @@ class Prior:
 
 #: Nodes (σ of a Gaussian) over which the envelope is learned: fewer follow the noise of single nodes,
 #: more lend the freedom of a change to the still ground beside it. Where the image asks for a change that is
-#: held back, the window is narrower.
+#: narrower, the window is.
 WINDOW, NARROW_WINDOW = 4.0, 2.0
 #: No place's variance is less than this share of the square of the change that is found there, its mean
 #: over so many nodes: half of it is about the median of a square over its expectation. It keeps a prior
@@ -179,10 +179,6 @@ WINDOW, NARROW_WINDOW = 4.0, 2.0
 FOUND_SHARE, FOUND_WINDOW = 0.5, 2.0
 #: Degrees of freedom a node that a place needs to leave the least envelope.
 PRIOR_SHARE = 0.02
-#: Factor of the variance in a step where the image surely asks for a change that the prior holds back: what
-#: is learned in windows cannot open an envelope that has closed, for `PRIOR_SHARE` outweighs the little that
-#: data tell under it. A few steps open it, and a step does not overshoot: then the image asks no more.
-OPENED = 2.0
 #: Largest factor of the variance in a step.
 LARGEST_STEP = 4.0
 
@@ -203,7 +199,7 @@ def learn_envelope(
     ceiling: float,
     least: float,
     uniform: bool = False,
-    held_back: Float | None = None,
+    narrow: Float | None = None,
 ) -> Float:
     """One step of expectation-maximisation on the envelope (sparse Bayesian learning).
 
@@ -221,9 +217,9 @@ def learn_envelope(
         Standard deviation that a place without evidence shrinks to.
     uniform : bool
         One number for all places.
-    held_back : ndarray (y, x), optional
-        Probability of a change that the prior holds back: as much counts what is learned in narrow windows
-        if it opens the envelope further, and the variance grows by that share of `OPENED` at least.
+    narrow : ndarray (y, x), optional
+        Probability of a change that is narrower than the window: as much counts what is learned in narrow
+        windows, if it opens the envelope further.
 
     Returns
     -------
@@ -254,9 +250,8 @@ def learn_envelope(
             return _step(gaussian_filter(w2, sigma), gaussian_filter(told, sigma), rest)
 
         ratio = learned(WINDOW)
-        if held_back is not None:
-            ratio = ratio + held_back * np.maximum(learned(NARROW_WINDOW) - ratio, 0.0)
-            ratio = np.maximum(ratio, held_back * OPENED)
+        if narrow is not None and narrow.any():
+            ratio = ratio + narrow * np.maximum(learned(NARROW_WINDOW) - ratio, 0.0)
     ratio = np.clip(ratio, 1 / LARGEST_STEP, LARGEST_STEP)
     variance = prior.envelope**2 * ratio
     if not uniform:
