@@ -282,8 +282,8 @@ def single_text(told: Told, images: int, reference: int) -> str:
     return (
         f"{images} against {reference} images: a change of many metres was searched for on little evidence. "
         "From single images changes of 80 m and more are mostly withheld, some have been missed with small "
-        "errors, and new rock was recognised in two cases of three (docs/accuracy.md): average two images or "
-        "more, before and after"
+        "errors, and new rock is not always recognised (docs/accuracy.md): average two images or more, "
+        "before and after"
     )
 
 
