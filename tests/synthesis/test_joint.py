@@ -15,9 +15,9 @@ import scipy.sparse as sp
 from mosart.inversion.synthesis.bordered import Bordered
 from mosart.inversion.synthesis.doubts import NOT_ONE_GROUND
 from mosart.inversion.synthesis.fractal import Fractal
-from mosart.inversion.synthesis.joint import CONTRADICTED, Joint, _chosen, solve_jointly
+from mosart.inversion.synthesis.joint import CONTRADICTED, Joint, _chosen, _shared, solve_jointly
 from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brightness_width
-from mosart.inversion.synthesis.kept import chance_kept
+from mosart.inversion.synthesis.kept import chance_kept, shift_to_texture
 from mosart.inversion.synthesis.mapped import (
     MappedLook,
     _without_contradictions,
@@ -28,6 +28,7 @@ from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.problem import Rows, State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
+from mosart.inversion.synthesis.rowstart import settled
 from mosart.inversion.synthesis.sharedground import LocalFrame
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture
@@ -146,6 +147,47 @@ def test_unchanged_ground_stays() -> None:
     kept = chance_kept(looks, nodes, np.zeros(nodes.shape), nothing)
     at_centre, _, _ = _errors(replace(joint, change=kept), nodes, frame, _pair(0.0)[0])
     assert np.mean(at_centre > 0.5) > 0.98
+
+
+def test_what_sums_err_by_on_still_ground_is_taken_out_between_it_too() -> None:
+    """A plane solves Laplace's equation: it is taken out wholly, with the ground around held."""
+    nodes = MapNodes((9, 14), (20.0, 10.0))
+    row, column = np.indices(nodes.shape)
+    dome = np.where((np.abs(row - 4) < 3) & (np.abs(column - 6) < 4), 30.0, 0.0)
+    error = 5.0 + 2.0 * row - 3.0 * column
+    still = (dome == 0).astype(float)
+    np.testing.assert_allclose(settled(dome + error, still, nodes), dome, atol=1e-9)
+    np.testing.assert_array_equal(settled(dome, np.zeros(nodes.shape), nodes), dome)
+    np.testing.assert_array_equal(settled(dome, np.ones(nodes.shape), nodes), 0.0)
+    line = MapNodes((1, 14), (20.0, 10.0))
+    np.testing.assert_allclose(settled((dome + error)[4:5], still[4:5], line), dome[4:5], atol=1e-9)
+
+
+def test_ground_that_seems_new_is_moved_to_where_its_texture_is() -> None:
+    """Unchanged ground, with a patch put too high: there nothing repeats the old texture."""
+    _, nodes, _, looks = _solved(0.0)
+    nothing = [np.zeros(look.scene.blocks[0]) for look in looks]
+    row, column = (np.arange(n) - n // 2 for n in nodes.shape)
+    away = np.hypot(row[:, None] * nodes.spacing[0], column * nodes.spacing[1])
+    inside = away < 60
+    for height in (25.0, -25.0):
+        wrong = height * np.exp(-((away / 200) ** 4))
+        moved = shift_to_texture(looks, nodes, wrong, nothing)
+        assert np.abs(wrong[inside]).min() > 20
+        assert np.median(np.abs(moved[inside])) < 8
+    still = shift_to_texture(looks, nodes, np.zeros(nodes.shape), nothing)
+    assert np.abs(still[inside]).max() == 0.0
+
+
+def test_what_draws_share_adds_to_what_was_drawn_before() -> None:
+    """Few draws of a small map correlate by chance; of these the mean square is the sum of both."""
+    rng = np.random.default_rng(4)
+    drawn = rng.standard_normal(24)[:, None, None] * np.ones((1, 5, 6))
+    one = np.full((5, 6), 0.7)
+    shared = _shared(rng, drawn, one)
+    assert np.mean(shared**2) == pytest.approx(1.0)
+    total = drawn + shared[:, None, None] * one
+    np.testing.assert_allclose(np.mean(total**2, axis=0), np.mean(drawn**2, axis=0) + 0.7**2)
 
 
 def test_a_look_of_another_calibration_is_brought_to_the_level_of_the_other() -> None:

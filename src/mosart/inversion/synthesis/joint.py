@@ -7,7 +7,7 @@ sides see different slopes and the same brightness, which tells the two apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from .jointstep import MOST, SMOOTH_VARIANCE, Descent, Point, Posterior, brightness_width
-from .kept import chance_kept
+from .kept import chance_kept, shift_to_texture
 from .mapped import MappedLook
 from .nodes import MapNodes
 from .prior import Matern
 from .problem import State, carried
-from .rowstart import changed_ground, integrated
+from .rowstart import changed_ground, integrated, settled
 
 Float = NDArray[np.float64]
 
@@ -128,10 +128,15 @@ def solve_jointly(
         return np.asarray(mean @ values.ravel()).reshape(coarse.shape)
 
     steps: list[float] = []
-    at, kept = _begin(fewer, to_coarse(integrated(looks, nodes)), to_coarse(changed_ground(looks, nodes)))
+    no_gains = [np.zeros(look.scene.blocks[0]) for look in looks]
+    still = chance_kept(looks, nodes, np.zeros(nodes.shape), no_gains)
+    start = settled(integrated(looks, nodes), still, nodes)
+    at, kept = _begin(fewer, to_coarse(start), to_coarse(changed_ground(looks, nodes)))
     descent = Descent(fewer, coarse, _field(coarse, RANGES[0] * nodes.spacing[1]), rng, solver)
     for _ in range(cycles):
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
+    found = shift_to_texture(fewer, coarse, at.state.change, at.state.gain)
+    at = replace(at, state=replace(at.state, change=found))
     at = Point(carried(at.state, onto, nodes.shape), at.ratio)
     before = at.state.change
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
@@ -195,10 +200,10 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
         np.sqrt(np.var(near, axis=0)),
         np.sqrt(APART_SHARE * gaussian_filter((change - coarse) ** 2, blur)),
     ]
-    draws = posterior.draws + sum(
-        _shared(descent.rng, len(posterior.draws))[:, None, None] * one for one in apart
-    )
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
+    draws = posterior.draws
+    for one in apart:
+        draws = draws + _shared(descent.rng, draws, one / np.maximum(variance, 1e-12))[:, None, None] * one
     # what the ratios have in common is brightness
     common = float(end.ratio.mean())
     ratio = end.ratio - common
@@ -221,9 +226,16 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
     )
 
 
-def _shared(rng: np.random.Generator, number: int) -> Float:
-    """Draw numbers that all nodes share, of mean square one: so few may by chance all be small."""
-    drawn = rng.standard_normal(number)
+def _shared(rng: np.random.Generator, draws: Float, weight: Float) -> Float:
+    """Draw numbers that all nodes share, one a draw.
+
+    Of mean square one, and without what they have by chance in common with the errors drawn before: a small
+    map has few independent places, and with so few draws the two would often add up or cancel everywhere.
+    """
+    drawn = rng.standard_normal(len(draws))
+    common = np.einsum("kij,ij->k", draws, weight)
+    if (common != 0).any():
+        drawn -= common * (common @ drawn) / (common @ common)
     return np.asarray(drawn / np.sqrt(np.mean(drawn**2)))
 
 

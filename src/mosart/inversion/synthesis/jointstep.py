@@ -36,7 +36,8 @@ UNKNOWN_LEVEL = 0.35
 #: texture was kept, metres: there about the window in which the texture is judged, so that a change frees
 #: little of the ground beside it.
 MOST, BLUR, KEPT_BLUR = 300.0, 100.0, 50.0
-#: A step is trusted to this many of the longest steps, over this range in metres: it must be smooth.
+#: A step is trusted to this many of the longest steps, over this range in metres (merged blocks: as much
+#: further): it must be smooth, but ground between two hidden strips must be free to move as a whole.
 TRUST, TRUST_RANGE = 2.0, 60.0
 #: Longest step, in slant widths of a block, and of the log reflectivity; halvings of one that does not help.
 LONGEST_STEP, LONGEST_BRIGHT, HALVINGS = 0.6, 0.5, 5
@@ -174,7 +175,9 @@ class Descent:
         own = _own(weighted, new, [len(r.right) for r in rows])
         # the trust is data: the change stays near, smoothly
         longest = LONGEST_STEP * by[1] * min(look.scene.block[1] * look.unit for look in problem.looks)
-        trust = Prior(Matern(shape, self.nodes.spacing, TRUST_RANGE), np.full(shape, TRUST * longest)).factor
+        trust = Prior(
+            Matern(shape, self.nodes.spacing, TRUST_RANGE * by[1]), np.full(shape, TRUST * longest)
+        ).factor
         held = sp.csr_array(sp.hstack([trust, sp.csr_array((n, n))], format="csr"))
         solver = Bordered(
             sp.csr_array(sp.vstack([weighted, held], format="csr")),

@@ -25,6 +25,10 @@ ODDS = -4.0
 WINDOW, CELL = 36.0, 16.0
 #: Kept ground ends so many nodes (odd, across) before the window says: it has blurred the border.
 BORDER = 3
+#: Shifts at which ground that seems new is looked for in its old texture, in thirds of a block's height: a
+#: texture repeats within one. Log odds from which it counts as found (seventeen places are looked at), and
+#: as there without a shift; and share of such ground around below which the ground moves less.
+SHIFTS, FOUND, THERE, FEW = range(-8, 9), 3.0, 0.0, 0.1
 #: Share of the points around a knot that must be seen alone.
 ALONE = 0.9
 #: Layover and shadow spoil this many rows and points around.
@@ -50,6 +54,38 @@ def chance_kept(looks: Sequence[MappedLook], nodes: MapNodes, change: Float, gai
     ndarray (y, x)
         0 to 1; small where no look sees the ground alone.
     """
+    odds = _log_odds(looks, nodes, change, gains)
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
+
+
+def shift_to_texture(
+    looks: Sequence[MappedLook], nodes: MapNodes, change: Float, gains: Sequence[Float]
+) -> Float:
+    """Look up and down for the old texture of ground that seems new, and move it there.
+
+    A start that lies tens of metres off shows no old texture, and what seems new is free to stay where it is.
+
+    Parameters
+    ----------
+    looks, nodes, change, gains
+        As of :func:`chance_kept`.
+
+    Returns
+    -------
+    ndarray (y, x)
+        The change, metres, moved smoothly to where its texture is found; as it was where it lies there.
+    """
+    third = min(look.scene.block[1] * look.with_kept(np.ones(nodes.shape)).unit for look in looks) / 3
+    odds = np.array([_log_odds(looks, nodes, change + k * third, gains) for k in SHIFTS])
+    there = odds[SHIFTS.index(0)] > THERE
+    found = (odds.max(axis=0) > FOUND) & ~there
+    shifts = np.where(found, third * np.array(SHIFTS)[np.argmax(odds, axis=0)], 0.0)
+    sigma = (WINDOW / nodes.spacing[0], WINDOW / nodes.spacing[1])
+    above, below = (gaussian_filter(v, sigma) for v in (shifts, (found | there).astype(np.float64)))
+    return np.asarray(change + np.where(there, 0.0, above / np.maximum(below, FEW)))
+
+
+def _log_odds(looks: Sequence[MappedLook], nodes: MapNodes, change: Float, gains: Sequence[Float]) -> Float:
     one, total = np.ones(nodes.shape), np.zeros(nodes.shape)
     ratio = 1 / NOISE**2 - 1 / FRESH**2
     for look, gain in zip(looks, gains):
@@ -59,8 +95,7 @@ def chance_kept(looks: Sequence[MappedLook], nodes: MapNodes, change: Float, gai
     sigma = (WINDOW / nodes.spacing[0], WINDOW / nodes.spacing[1])
     cells = np.pi * (WINDOW / CELL) ** 2
     odds = ODDS + cells * gaussian_filter(total, sigma, mode="nearest")
-    chance = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-    return np.asarray(minimum_filter(chance, BORDER, mode="nearest"))
+    return np.asarray(minimum_filter(odds, BORDER, mode="nearest"))
 
 
 def _log_ratio(look: MappedLook, change: Float, gain: Float) -> tuple[Float, Float]:

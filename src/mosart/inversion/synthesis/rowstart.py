@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter
+from scipy.sparse.linalg import splu
 
 from .mapped import MappedLook
 from .nodes import MapNodes
@@ -95,6 +97,46 @@ def integrated(looks: Sequence[MappedLook], nodes: MapNodes) -> Float:
         number += n
     usual = float(np.median(number[number > 0])) if (number > 0).any() else 1.0
     return np.asarray(total / np.maximum(number, 0.3 * usual))
+
+
+def settled(start: Float, still: Float, nodes: MapNodes) -> Float:
+    """Take out of summed heights what they err by on still ground, and between it.
+
+    Sums err smoothly, by a texture that is new or ends of runs that lie off: where the old texture is found
+    in its old place they should be 0. What they are there instead is carried over the rest as a membrane
+    that is held there (Laplace's equation; free at the map's border).
+
+    Parameters
+    ----------
+    start : ndarray (y, x)
+        From :func:`integrated`, metres.
+    still : ndarray (y, x)
+        Chance that ground kept its texture without moving.
+    nodes : MapNodes
+        The map.
+
+    Returns
+    -------
+    ndarray (y, x)
+        Metres; 0 on still ground.
+    """
+    held = (still > 0.5).ravel()
+    if not held.any():
+        return start
+    error, free = start.ravel().copy(), ~held
+    if free.any():
+        ways = [_differences(n) / step for n, step in zip(nodes.shape, nodes.spacing)]
+        ones = [sp.eye_array(n) for n in nodes.shape]
+        gradient = sp.vstack([sp.kron(ways[0], ones[1]), sp.kron(ones[0], ways[1])])
+        membrane = sp.csr_array(gradient.T @ gradient)[free]
+        within = splu(sp.csc_array(membrane[:, free]))
+        error[free] = within.solve(-np.asarray(membrane[:, held] @ error[held]))
+    return start - error.reshape(nodes.shape)
+
+
+def _differences(number: int) -> sp.dia_array:
+    ones = np.ones(max(number - 1, 0))
+    return sp.diags_array([-ones, ones], offsets=[0, 1], shape=(number - 1, number))
 
 
 def _profiles(look: MappedLook) -> tuple[Float, Float]:
