@@ -17,7 +17,7 @@ from mosart.simulate.sensors import SENSORS
 Array = NDArray[np.float64]
 
 #: Seeds that constants may be looked at on, and seeds that are run once, for the table.
-DEVELOPMENT_SEEDS = tuple(range(200, 205))
+DEVELOPMENT_SEEDS = (*range(200, 205), 9200)
 FINAL_SEEDS = tuple(range(9201, 9206))
 
 START = dt.date(2019, 1, 8)

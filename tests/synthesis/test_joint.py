@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from mosart.inversion.synthesis import joint as joint_module
 from mosart.inversion.synthesis.bordered import Bordered
 from mosart.inversion.synthesis.doubts import NOT_ONE_GROUND
 from mosart.inversion.synthesis.fractal import Fractal
@@ -150,17 +152,24 @@ def test_unchanged_ground_stays() -> None:
 
 
 def test_what_sums_err_by_on_still_ground_is_taken_out_between_it_too() -> None:
-    """A plane solves Laplace's equation: it is taken out wholly, with the ground around held."""
+    """A saddle solves Laplace's equation, whatever the spacing: it is taken out wholly."""
     nodes = MapNodes((9, 14), (20.0, 10.0))
     row, column = np.indices(nodes.shape)
     dome = np.where((np.abs(row - 4) < 3) & (np.abs(column - 6) < 4), 30.0, 0.0)
-    error = 5.0 + 2.0 * row - 3.0 * column
+    error = 5.0 + ((20.0 * row) ** 2 - (10.0 * column) ** 2) / 1000
     still = (dome == 0).astype(float)
     np.testing.assert_allclose(settled(dome + error, still, nodes), dome, atol=1e-9)
     np.testing.assert_array_equal(settled(dome, np.zeros(nodes.shape), nodes), dome)
     np.testing.assert_array_equal(settled(dome, np.ones(nodes.shape), nodes), 0.0)
     line = MapNodes((1, 14), (20.0, 10.0))
-    np.testing.assert_allclose(settled((dome + error)[4:5], still[4:5], line), dome[4:5], atol=1e-9)
+    slope = 5.0 + 2.0 * column
+    np.testing.assert_allclose(settled((dome + slope)[4:5], still[4:5], line), dome[4:5], atol=1e-9)
+    # beyond the last still ground there is what there is on it; and a single place tells nothing
+    half = np.where(column < 7, 1.0, 0.0)
+    np.testing.assert_allclose(settled(np.full(nodes.shape, 8.0), half, nodes), 0.0, atol=1e-9)
+    corner = np.zeros(nodes.shape)
+    corner[0, 0] = 1.0
+    np.testing.assert_array_equal(settled(dome + error, corner, nodes), dome + error)
 
 
 def test_ground_that_seems_new_is_moved_to_where_its_texture_is() -> None:
@@ -171,23 +180,63 @@ def test_ground_that_seems_new_is_moved_to_where_its_texture_is() -> None:
     away = np.hypot(row[:, None] * nodes.spacing[0], column * nodes.spacing[1])
     inside = away < 60
     for height in (25.0, -25.0):
-        wrong = height * np.exp(-((away / 200) ** 4))
-        moved = shift_to_texture(looks, nodes, wrong, nothing)
-        assert np.abs(wrong[inside]).min() > 20
+        moved = shift_to_texture(looks, nodes, height * np.exp(-((away / 200) ** 4)), nothing)
         assert np.median(np.abs(moved[inside])) < 8
     still = shift_to_texture(looks, nodes, np.zeros(nodes.shape), nothing)
     assert np.abs(still[inside]).max() == 0.0
 
 
+def test_new_rock_stays_where_it_is() -> None:
+    """There is no old texture, at any height."""
+    joint, nodes, frame, looks = _solved(HEIGHT)
+    moved = shift_to_texture(looks, nodes, joint.change, joint.gain) - joint.change
+    simulation = _pair(HEIGHT)[0]
+    there, _, truth = _errors(replace(joint, change=moved), nodes, frame, simulation)
+    assert np.sqrt(np.mean(there[truth > 0.1 * HEIGHT] ** 2)) < 1.0
+
+
+def test_a_start_that_is_far_too_high_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums that err by twice the change, also where the ground is still."""
+    joint, nodes, frame, looks = _solved(HEIGHT)
+    starts, looked_for = [], []
+    begin, shift = joint_module._begin, joint_module.shift_to_texture
+
+    def started(
+        some: Sequence[MappedLook], start: np.ndarray, changed: np.ndarray
+    ) -> tuple[Point, np.ndarray]:
+        starts.append((start, on_coarse(joint.change)))
+        return begin(some, start, changed)
+
+    def shifted(some: Sequence[MappedLook], at: MapNodes, change: np.ndarray, gains: Sequence) -> np.ndarray:
+        looked_for.append(np.abs(change).max())
+        return shift(some, at, change, gains)
+
+    def on_coarse(values: np.ndarray) -> np.ndarray:
+        coarse, onto = nodes.coarsened(2 if nodes.shape[0] * nodes.shape[1] > joint_module.MANY_NODES else 1)
+        return np.asarray(onto.T @ values.ravel() / onto.sum(axis=0)).reshape(coarse.shape)
+
+    monkeypatch.setattr(joint_module, "integrated", lambda looks, nodes: joint.change + 40.0)
+    monkeypatch.setattr(joint_module, "_begin", started)
+    monkeypatch.setattr(joint_module, "shift_to_texture", shifted)
+    mended = solve_jointly(looks, nodes)
+    ((start, right),) = starts
+    assert np.sqrt(np.mean((start - right) ** 2)) < 2.0
+    assert len(looked_for) == 1
+    for simulation in _pair(HEIGHT):
+        estimate, _, truth = _errors(mended, nodes, frame, simulation)
+        assert np.sqrt(np.mean((estimate - truth) ** 2)) < 1.5
+
+
 def test_what_draws_share_adds_to_what_was_drawn_before() -> None:
     """Few draws of a small map correlate by chance; of these the mean square is the sum of both."""
     rng = np.random.default_rng(4)
-    drawn = rng.standard_normal(24)[:, None, None] * np.ones((1, 5, 6))
-    one = np.full((5, 6), 0.7)
-    shared = _shared(rng, drawn, one)
+    width = 0.5 + rng.uniform(size=(5, 6))
+    drawn = rng.standard_normal(24)[:, None, None] * width
+    one = 0.7 * rng.uniform(size=(5, 6))
+    shared = _shared(rng, drawn, one / width**2)
     assert np.mean(shared**2) == pytest.approx(1.0)
     total = drawn + shared[:, None, None] * one
-    np.testing.assert_allclose(np.mean(total**2, axis=0), np.mean(drawn**2, axis=0) + 0.7**2)
+    np.testing.assert_allclose(np.mean(total**2, axis=0), np.mean(drawn**2, axis=0) + one**2)
 
 
 def test_a_look_of_another_calibration_is_brought_to_the_level_of_the_other() -> None:

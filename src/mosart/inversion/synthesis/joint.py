@@ -229,8 +229,9 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
 def _shared(rng: np.random.Generator, draws: Float, weight: Float) -> Float:
     """Draw numbers that all nodes share, one a draw.
 
-    Of mean square one, and without what they have by chance in common with the errors drawn before: a small
-    map has few independent places, and with so few draws the two would often add up or cancel everywhere.
+    Of mean square one, and over the map without what they have by chance in common with the errors drawn
+    before: a small map has few independent places, and with so few draws the two would often add up or cancel
+    everywhere. `weight` is what they are multiplied by, over the variance.
     """
     drawn = rng.standard_normal(len(draws))
     common = np.einsum("kij,ij->k", draws, weight)

@@ -26,9 +26,15 @@ WINDOW, CELL = 36.0, 16.0
 #: Kept ground ends so many nodes (odd, across) before the window says: it has blurred the border.
 BORDER = 3
 #: Shifts at which ground that seems new is looked for in its old texture, in thirds of a block's height: a
-#: texture repeats within one. Log odds from which it counts as found (seventeen places are looked at), and
-#: as there without a shift; and share of such ground around below which the ground moves less.
-SHIFTS, FOUND, THERE, FEW = range(-8, 9), 3.0, 0.0, 0.1
+#: texture repeats within one.
+SHIFTS = range(-8, 9)
+#: Log odds from which ground counts as found, at one of so many places, and as in its place.
+FOUND, THERE = 3.0, 0.0
+#: Log odds at most shifts below which the texture tells, well under what they are before the data speak:
+#: ground of little contrast repeats anywhere.
+TELLS = 2 * ODDS
+#: Share of found ground around below which ground moves with it less.
+FEW = 0.1
 #: Share of the points around a knot that must be seen alone.
 ALONE = 0.9
 #: Layover and shadow spoil this many rows and points around.
@@ -73,23 +79,25 @@ def shift_to_texture(
     Returns
     -------
     ndarray (y, x)
-        The change, metres, moved smoothly to where its texture is found; as it was where it lies there.
+        The change, metres. Ground whose texture is in its place stays. What seems new moves by the mean of
+        what was found around it and of what stays (by 0), so that it joins both.
     """
-    third = min(look.scene.block[1] * look.with_kept(np.ones(nodes.shape)).unit for look in looks) / 3
+    heights = [look.scene.ground.range_spacing / np.median(look.scene.ground.cosine) for look in looks]
+    third = min(look.scene.block[1] * h for look, h in zip(looks, heights)) / 3
     odds = np.array([_log_odds(looks, nodes, change + k * third, gains) for k in SHIFTS])
     there = odds[SHIFTS.index(0)] > THERE
-    found = (odds.max(axis=0) > FOUND) & ~there
+    found = (odds.max(axis=0) > FOUND) & (np.median(odds, axis=0) < TELLS) & ~there
     shifts = np.where(found, third * np.array(SHIFTS)[np.argmax(odds, axis=0)], 0.0)
     sigma = (WINDOW / nodes.spacing[0], WINDOW / nodes.spacing[1])
-    above, below = (gaussian_filter(v, sigma) for v in (shifts, (found | there).astype(np.float64)))
-    return np.asarray(change + np.where(there, 0.0, above / np.maximum(below, FEW)))
+    smooth = [gaussian_filter(v, sigma, mode="nearest") for v in (shifts, (found | there).astype(np.float64))]
+    return np.asarray(change + np.where(there, 0.0, smooth[0] / np.maximum(smooth[1], FEW)))
 
 
 def _log_odds(looks: Sequence[MappedLook], nodes: MapNodes, change: Float, gains: Sequence[Float]) -> Float:
-    one, total = np.ones(nodes.shape), np.zeros(nodes.shape)
+    total = np.zeros(nodes.shape)
     ratio = 1 / NOISE**2 - 1 / FRESH**2
     for look, gain in zip(looks, gains):
-        x, weight = _log_ratio(look, look.with_kept(one).on_knots(change), gain)
+        x, weight = _log_ratio(look, look.on_knots(change), gain)
         llr = np.log(FRESH / NOISE) - 0.5 * np.minimum(x * x, 4 * FRESH**2) * ratio
         total += (weight * llr).reshape(nodes.shape)
     sigma = (WINDOW / nodes.spacing[0], WINDOW / nodes.spacing[1])

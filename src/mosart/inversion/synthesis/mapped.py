@@ -127,6 +127,10 @@ class MappedLook:
         scene = replace(self.scene, reflectivity=np.exp(log).astype(np.float32))
         return Look(scene, self.measured, self.to_knots)
 
+    def on_knots(self, values: Float) -> Float:
+        """Values of the nodes at the knots."""
+        return np.asarray(self.to_knots @ values.ravel()).reshape(self.scene.knots)
+
     def coarsened(self, onto: sp.csr_array) -> MappedLook:
         """Tell the look on coarser nodes, from which `onto` interpolates to these: (nodes, coarse nodes)."""
         return replace(

@@ -30,6 +30,8 @@ DIFFERENT = 2.2
 GAP, ISLAND, MARGIN = (3, 7), (2, 3), 1
 #: Smoothing of the integrated heights, metres.
 SMOOTH = 30.0
+#: Share of the map that must be still for sums to be settled on it: a few places tell nothing of the rest.
+STILL_LEAST = 0.1
 
 
 def differs(look: MappedLook, out: Rendered) -> tuple[Bool, Bool]:
@@ -104,7 +106,8 @@ def settled(start: Float, still: Float, nodes: MapNodes) -> Float:
 
     Sums err smoothly, by a texture that is new or ends of runs that lie off: where the old texture is found
     in its old place they should be 0. What they are there instead is carried over the rest as a membrane
-    that is held there (Laplace's equation; free at the map's border).
+    that is held there (Laplace's equation; free at the map's border). Ground that moved by less than its
+    texture tells is held at 0 too: this is a start.
 
     Parameters
     ----------
@@ -118,10 +121,10 @@ def settled(start: Float, still: Float, nodes: MapNodes) -> Float:
     Returns
     -------
     ndarray (y, x)
-        Metres; 0 on still ground.
+        Metres; 0 on still ground. The sums as they are, if less than a tenth of the map is still.
     """
     held = (still > 0.5).ravel()
-    if not held.any():
+    if held.mean() < STILL_LEAST:
         return start
     error, free = start.ravel().copy(), ~held
     if free.any():
