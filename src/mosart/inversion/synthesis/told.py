@@ -281,7 +281,7 @@ def single_text(told: Told, images: int, reference: int) -> str:
         return ""
     return (
         f"{images} against {reference} images: a change of many metres was searched for on little evidence. "
-        "From single images changes of 80 m and more are mostly withheld, some have been missed with small "
+        "From single images much of a change of 80 m and more is withheld, some has been missed with small "
         "errors, and new rock is not always recognised (docs/accuracy.md): average two images or more, "
         "before and after"
     )
