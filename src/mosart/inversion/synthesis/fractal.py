@@ -16,6 +16,17 @@ Float = NDArray[np.float64]
 LONGEST = 400.0
 
 
+def differences(shape: tuple[int, int]) -> tuple[sp.csr_array, sp.csr_array]:
+    """Differences of neighbours on a grid of nodes, along x and along y: (pairs, nodes)."""
+
+    def along(n: int) -> sp.csr_array:
+        return sp.csr_array(sp.eye_array(n - 1, n, k=1) - sp.eye_array(n - 1, n))
+
+    ny, nx = shape
+    pairs = sp.kron(sp.eye_array(ny), along(nx)), sp.kron(along(ny), sp.eye_array(nx))
+    return sp.csr_array(pairs[0]), sp.csr_array(pairs[1])
+
+
 @dataclass(frozen=True)
 class Fractal:
     """Field of the power ``1 / k²`` a mode down to a longest scale, on a regular grid of nodes.
@@ -38,17 +49,8 @@ class Fractal:
     @cached_property
     def factor(self) -> sp.csr_array:
         """``F``: the precision is ``Fᵀ F``; differences of neighbours, then the nodes themselves."""
-        ny, nx = self.shape
-
-        def difference(n: int) -> sp.csr_array:
-            return sp.csr_array(sp.eye_array(n - 1, n, k=1) - sp.eye_array(n - 1, n))
-
-        parts = [
-            sp.kron(sp.eye_array(ny), difference(nx)),
-            sp.kron(difference(ny), sp.eye_array(nx)),
-            sp.eye_array(ny * nx) * (self.spacing[1] / LONGEST),
-        ]
-        return sp.csr_array(sp.vstack(parts))
+        own = sp.eye_array(self.shape[0] * self.shape[1]) * (self.spacing[1] / LONGEST)
+        return sp.csr_array(sp.vstack([*differences(self.shape), own]))
 
     @cached_property
     def precision(self) -> sp.coo_array:

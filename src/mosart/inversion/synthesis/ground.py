@@ -66,6 +66,11 @@ class Ground:
     raised: Float = field(default_factory=lambda: np.zeros(1))
 
     @property
+    def unit(self) -> float:
+        """Metres of height that move ground by a range pixel."""
+        return self.range_spacing / float(np.median(self.cosine))
+
+    @property
     def spacing(self) -> float:
         """Distance of points, metres of ground range."""
         return float(self.x[1] - self.x[0])

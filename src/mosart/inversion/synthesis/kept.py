@@ -82,8 +82,7 @@ def shift_to_texture(
         The change, metres. Ground whose texture is in its place stays. What seems new moves by the mean of
         what was found around it and of what stays (by 0), so that it joins both.
     """
-    heights = [look.scene.ground.range_spacing / np.median(look.scene.ground.cosine) for look in looks]
-    third = min(look.scene.block[1] * h for look, h in zip(looks, heights)) / 3
+    third = min(look.scene.block[1] * look.scene.ground.unit for look in looks) / 3
     odds = np.array([_log_odds(looks, nodes, change + k * third, gains) for k in SHIFTS])
     there = odds[SHIFTS.index(0)] > THERE
     found = (odds.max(axis=0) > FOUND) & (np.median(odds, axis=0) < TELLS) & ~there

@@ -128,7 +128,7 @@ class Look:
     @cached_property
     def unit(self) -> float:
         """Metres of height that move ground by a range pixel."""
-        return self.scene.ground.range_spacing / float(np.median(self.scene.ground.cosine))
+        return self.scene.ground.unit
 
     def on_knots(self, nodes: Float) -> Float:
         """Values of the nodes at the knots."""

@@ -75,7 +75,7 @@ class Matching:
     @property
     def unit(self) -> float:
         """Height that moves ground by a range pixel, metres."""
-        return self.ground.range_spacing / float(np.median(self.ground.cosine))
+        return self.ground.unit
 
     @cached_property
     def profile(self) -> tuple[Float, Float, Float]:

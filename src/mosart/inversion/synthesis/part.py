@@ -384,7 +384,7 @@ def _answer(result: Result, reference: Reference, epoch: Epoch, part: Part, flag
 def _told(result: Result, reference: Reference, epoch: Epoch, offset: NDArray[Any], mask: Bits) -> Told:
     """Numbers to judge an entry by."""
     measured, solution, ground = result.measured, result.solution, result.scene.ground
-    unit = ground.range_spacing / float(np.median(ground.cosine))
+    unit = ground.unit
     envelope = on_pixels(solution.state.envelope, result.scene, reference.x, reference.registration.rows)
     hidden = np.uint8(Flag.LAYOVER | Flag.SHADOW | Flag.WATER | Flag.NODATA)
     resolved = (mask & np.uint8(Flag.UNRESOLVED)) == 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_opening, gaussian_filter
 from scipy.sparse.linalg import splu
 
+from .fractal import differences
 from .mapped import MappedLook
 from .nodes import MapNodes
 from .render import Rendered
@@ -128,18 +129,12 @@ def settled(start: Float, still: Float, nodes: MapNodes) -> Float:
         return start
     error, free = start.ravel().copy(), ~held
     if free.any():
-        ways = [_differences(n) / step for n, step in zip(nodes.shape, nodes.spacing)]
-        ones = [sp.eye_array(n) for n in nodes.shape]
-        gradient = sp.vstack([sp.kron(ways[0], ones[1]), sp.kron(ones[0], ways[1])])
+        along_x, along_y = differences(nodes.shape)
+        gradient = sp.vstack([along_x / nodes.spacing[1], along_y / nodes.spacing[0]])
         membrane = sp.csr_array(gradient.T @ gradient)[free]
         within = splu(sp.csc_array(membrane[:, free]))
         error[free] = within.solve(-np.asarray(membrane[:, held] @ error[held]))
     return start - error.reshape(nodes.shape)
-
-
-def _differences(number: int) -> sp.dia_array:
-    ones = np.ones(max(number - 1, 0))
-    return sp.diags_array([-ones, ones], offsets=[0, 1], shape=(number - 1, number))
 
 
 def _profiles(look: MappedLook) -> tuple[Float, Float]:
