@@ -227,6 +227,28 @@ def test_a_start_that_is_far_too_high_is_mended(monkeypatch: pytest.MonkeyPatch)
         assert np.sqrt(np.mean((estimate - truth) ** 2)) < 1.5
 
 
+def test_a_texture_found_in_new_rock_by_chance_is_no_error_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Coarse nodes put new rock 12 m too low, and fine ones take it back: its σ is as it was."""
+    joint, nodes, _, looks = _solved(HEIGHT)
+    moved = []
+
+    def shifted(some: Sequence[MappedLook], at: MapNodes, change: np.ndarray, gains: Sequence) -> np.ndarray:
+        row, column = np.unravel_index(np.argmax(change), change.shape)
+        away = np.hypot(np.arange(at.shape[0])[:, None] - row, np.arange(at.shape[1]) - column)
+        moved.append(12.0 * np.exp(-((away / 1.5) ** 2)))
+        return np.asarray(change - moved[-1])
+
+    monkeypatch.setattr(joint_module, "shift_to_texture", shifted)
+    again = solve_jointly(looks, nodes)
+    assert len(moved) == 1
+    assert np.abs(again.change - joint.change).max() < 1.0
+    new = joint.kept < 0.5
+    assert np.median(again.std[new] / joint.std[new]) == pytest.approx(1.0, abs=0.1)
+    assert (again.std[new] / joint.std[new]).max() < 1.5
+
+
 def test_what_draws_share_adds_to_what_was_drawn_before() -> None:
     """Few draws of a small map correlate by chance; of these the mean square is the sum of both."""
     rng = np.random.default_rng(4)
@@ -489,7 +511,7 @@ def test_shorter_ranges_are_tried_as_long_as_they_are_likelier(
         step=lambda problem, at, kept, by, learn: at,
         posterior=posterior,
     )
-    joint = _chosen(cast(Descent, ended), Point(state, np.zeros(1)), zero, zero, [])
+    joint = _chosen(cast(Descent, ended), Point(state, np.zeros(1)), zero, [zero], [])
     assert len(found) == tried
     assert found == sorted(found, reverse=True)
     assert joint.correlation_range == found[taken]
@@ -511,7 +533,7 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
         step=lambda problem, at, kept, by, learn: at,
         posterior=lambda problem, at, kept: told,
     )
-    joint = _chosen(cast(Descent, ended), Point(state, own), kept, zero, [])
+    joint = _chosen(cast(Descent, ended), Point(state, own), kept, [zero], [])
     assert sum(joint.ratio) == pytest.approx(0.0, abs=1e-12)
     for mine, ratio in zip(own, joint.ratio):
         np.testing.assert_allclose(
@@ -520,5 +542,8 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
     assert joint.noise == (1.7, 0.8)
     assert joint.gain == gain
     # half of the square of what coarse nodes say otherwise is error
-    apart = _chosen(cast(Descent, ended), Point(state, own), kept, zero + 2.0, [])
+    apart = _chosen(cast(Descent, ended), Point(state, own), kept, [zero + 2.0], [])
+    np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))
+    # of two offers that of the nearer
+    apart = _chosen(cast(Descent, ended), Point(state, own), kept, [zero - 9.0, zero + 2.0], [])
     np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))

@@ -136,13 +136,12 @@ def solve_jointly(
     for _ in range(cycles):
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
     found = shift_to_texture(fewer, coarse, at.state.change, at.state.gain)
-    at = replace(at, state=replace(at.state, change=found))
-    at = Point(carried(at.state, onto, nodes.shape), at.ratio)
-    before = at.state.change
+    begins = [carried(replace(at.state, change=c), onto, nodes.shape) for c in (at.state.change, found)]
+    at = Point(begins[1], at.ratio)
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
     descent = Descent(looks, nodes, _field(nodes, RANGES[0] * nodes.spacing[1]), rng, solver)
     at, kept = _descend(descent, at, kept, ((1, 1, FINE_STEPS),), steps)
-    return _chosen(descent, at, kept, before, steps)
+    return _chosen(descent, at, kept, [b.change for b in begins], steps)
 
 
 def _begin(looks: Sequence[MappedLook], start: Float, changed: Float) -> tuple[Point, Float]:
@@ -179,8 +178,12 @@ def _descend(
     return at, kept
 
 
-def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list[float]) -> Joint:
-    """Go on with every correlation range, and take the likeliest."""
+def _chosen(descent: Descent, at: Point, kept: Float, coarse: Sequence[Float], steps: list[float]) -> Joint:
+    """Go on with every correlation range, and take the likeliest.
+
+    `coarse` are the changes that the coarse nodes offered. New rock has no old texture, and is moved where
+    one seems to be found: what fine nodes take back of that is no error of theirs.
+    """
     nodes, problem = descent.nodes, descent.problem(kept)
     ends: list[tuple[Point, Posterior]] = []
     for length in RANGES:
@@ -195,10 +198,11 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Float, steps: list
     end, posterior = ends[best]
     change, near = end.state.change, [e.state.change for e, _ in ends[max(best - 1, 0) : best + 2]]
     # what the neighbouring ranges and the coarse nodes say otherwise is error that the linearisation lacks
+    otherwise = np.min([(change - c) ** 2 for c in coarse], axis=0)
     blur = tuple(APART_WINDOW / s for s in nodes.spacing)
     apart = [
         np.sqrt(np.var(near, axis=0)),
-        np.sqrt(APART_SHARE * gaussian_filter((change - coarse) ** 2, blur)),
+        np.sqrt(APART_SHARE * gaussian_filter(otherwise, blur)),
     ]
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
     draws = posterior.draws
