@@ -17,7 +17,16 @@ from mosart.inversion.synthesis import joint as joint_module
 from mosart.inversion.synthesis.bordered import Bordered
 from mosart.inversion.synthesis.doubts import NOT_ONE_GROUND
 from mosart.inversion.synthesis.fractal import Fractal
-from mosart.inversion.synthesis.joint import CONTRADICTED, Joint, _chosen, _shared, solve_jointly
+from mosart.inversion.synthesis.joint import (
+    CONTRADICTED,
+    Joint,
+    _End,
+    _joint,
+    _likeliest,
+    _shared,
+    _tried,
+    solve_jointly,
+)
 from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brightness_width
 from mosart.inversion.synthesis.kept import chance_kept, shift_to_texture
 from mosart.inversion.synthesis.mapped import (
@@ -41,13 +50,15 @@ HEIGHT = 20.0
 
 
 @cache
-def _pair(height: float) -> tuple[Simulation, ...]:
-    """A dome of new rock, of the old brightness, seen from opposite sides, rows 24° from parallel."""
+def _pair(height: float, sharp: bool = False) -> tuple[Simulation, ...]:
+    """New rock of the old brightness, a dome or a plateau, from opposite sides, rows 24° from parallel."""
     terrain = Terrain.flat(1000.0, 1000.0, 2.0)
     x, y = np.meshgrid(terrain.x, terrain.y)
     shape = terrain.heights.shape
     terrain = terrain.plus(fractal(shape, 2.0, 4.0, 3.6, longest=600.0, seed=5))
     change = height * np.exp(-((x / 140) ** 2 + (y / 115) ** 2))
+    if sharp:
+        change = height * np.clip((120 - np.hypot(x, y)) / 20, 0, 1)
     old, new = (texture(shape, 2.0, seed=s) for s in (6, 7))
     after = replaced(old, new, np.clip(np.abs(change) - 0.5, 0, 1)) if height else old
     looks = []
@@ -105,8 +116,8 @@ def _errors(
 
 
 @cache
-def _solved(height: float) -> tuple[Joint, MapNodes, LocalFrame, list[MappedLook]]:
-    looks, nodes, frame = _mapped(_pair(height))
+def _solved(height: float, sharp: bool = False) -> tuple[Joint, MapNodes, LocalFrame, list[MappedLook]]:
+    looks, nodes, frame = _mapped(_pair(height, sharp))
     return solve_jointly(looks, nodes), nodes, frame, looks
 
 
@@ -120,6 +131,18 @@ def test_new_rock_is_measured_from_two_looks_in_both_grids() -> None:
         assert np.sqrt(np.mean(error**2)) < 0.12 * np.sqrt(np.mean(truth[zone] ** 2))
         assert abs(error.sum() / truth[zone].sum()) < 0.06
         assert np.mean(np.abs(error) < 1.645 * np.hypot(std[zone], 0.2)) > 0.7
+
+
+def test_a_plateau_with_steep_edges_keeps_its_height() -> None:
+    """Long correlation ranges take the height of sharp shapes; here their evidence is less."""
+    joint, nodes, frame, _ = _solved(10.0, sharp=True)
+    assert joint.correlation_range < 400.0
+    for simulation in _pair(10.0, sharp=True):
+        estimate, std, truth = _errors(joint, nodes, frame, simulation)
+        top = truth > 9.9
+        assert top.sum() > 2000
+        assert estimate[top].mean() == pytest.approx(10.0, abs=1.5)
+        assert np.mean(np.abs((estimate - truth)[top]) < 3 * std[top]) > 0.95
 
 
 def test_one_look_alone_does_not_measure_it() -> None:
@@ -489,7 +512,8 @@ def test_a_step_that_lowers_nothing_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("evidence", "tried", "taken"), [((2, 1, 3), 2, 0), ((1, 2, 3), 3, 2), ((1, 3, 2), 3, 1)]
+    ("evidence", "tried", "taken"),
+    [((2, 1, 3), 2, 0), ((1, 2, 3), 3, 2), ((1, 3, 2), 3, 1), ((np.nan,) * 3, 3, 1), ((np.nan,), 1, 0)],
 )
 def test_shorter_ranges_are_tried_as_long_as_they_are_likelier(
     evidence: tuple[float, ...], tried: int, taken: int
@@ -511,10 +535,11 @@ def test_shorter_ranges_are_tried_as_long_as_they_are_likelier(
         step=lambda problem, at, kept, by, learn: at,
         posterior=posterior,
     )
-    joint = _chosen(cast(Descent, ended), Point(state, np.zeros(1)), zero, [zero], [])
-    assert len(found) == tried
-    assert found == sorted(found, reverse=True)
-    assert joint.correlation_range == found[taken]
+    lengths = [400.0, 200.0, 100.0][: len(evidence)]
+    ends = _tried(cast(Descent, ended), Point(state, np.zeros(1)), zero, lengths, 2)
+    assert found == lengths[:tried]
+    assert _likeliest(ends) == taken
+    assert _joint(cast(Descent, ended), ends, zero, [zero], []).correlation_range == found[taken]
 
 
 def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_ground() -> None:
@@ -533,7 +558,8 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
         step=lambda problem, at, kept, by, learn: at,
         posterior=lambda problem, at, kept: told,
     )
-    joint = _chosen(cast(Descent, ended), Point(state, own), kept, [zero], [])
+    ends = [_End(600.0, Point(state, own), told)]
+    joint = _joint(cast(Descent, ended), ends, kept, [zero], [])
     assert sum(joint.ratio) == pytest.approx(0.0, abs=1e-12)
     for mine, ratio in zip(own, joint.ratio):
         np.testing.assert_allclose(
@@ -542,8 +568,8 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
     assert joint.noise == (1.7, 0.8)
     assert joint.gain == gain
     # half of the square of what coarse nodes say otherwise is error
-    apart = _chosen(cast(Descent, ended), Point(state, own), kept, [zero + 2.0], [])
+    apart = _joint(cast(Descent, ended), ends, kept, [zero + 2.0], [])
     np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))
     # of two offers that of the nearer
-    apart = _chosen(cast(Descent, ended), Point(state, own), kept, [zero - 9.0, zero + 2.0], [])
+    apart = _joint(cast(Descent, ended), ends, kept, [zero - 9.0, zero + 2.0], [])
     np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))

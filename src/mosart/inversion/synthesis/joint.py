@@ -32,9 +32,12 @@ CYCLES, COARSER = 3, 2
 MANY_NODES = 1000
 #: Steps on all nodes.
 FINE_STEPS = 12
-#: Correlation ranges of the change to choose from by evidence, nodes; the pyramid goes down with the longest,
-#: which carries height furthest. And the steps that each is given.
-RANGES, RANGE_STEPS = (50.0, 25.0, 12.0), 8
+#: Correlation ranges of the change to choose from by evidence, nodes. The first cycle goes down with the
+#: longest, which carries height furthest; sharp shapes lose theirs on it step by step, so that the next go
+#: down with what is likeliest then.
+RANGES = (50.0, 25.0, 12.0, 6.0)
+#: Steps that each range is given, on the coarse nodes and at the end.
+EARLY_STEPS, RANGE_STEPS = 3, 8
 #: First envelope about the start where the images differ, metres.
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
@@ -132,16 +135,22 @@ def solve_jointly(
     still = chance_kept(looks, nodes, np.zeros(nodes.shape), no_gains)
     start = settled(integrated(looks, nodes), still, nodes)
     at, kept = _begin(fewer, to_coarse(start), to_coarse(changed_ground(looks, nodes)))
-    descent = Descent(fewer, coarse, _field(coarse, RANGES[0] * nodes.spacing[1]), rng, solver)
-    for _ in range(cycles):
+    lengths = [number * nodes.spacing[1] for number in RANGES]
+    descent = Descent(fewer, coarse, _field(coarse, lengths[0]), rng, solver)
+    at, kept = _descend(descent, at, kept, PYRAMID, steps)
+    ends = _tried(descent, at, kept, lengths, EARLY_STEPS)
+    early = _likeliest(ends)
+    at, descent.field = ends[early].at, _field(coarse, lengths[early])
+    for _ in range(cycles - 1):
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
     found = shift_to_texture(fewer, coarse, at.state.change, at.state.gain)
     begins = [carried(replace(at.state, change=c), onto, nodes.shape) for c in (at.state.change, found)]
     at = Point(begins[1], at.ratio)
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
-    descent = Descent(looks, nodes, _field(nodes, RANGES[0] * nodes.spacing[1]), rng, solver)
+    descent = Descent(looks, nodes, _field(nodes, lengths[early]), rng, solver)
     at, kept = _descend(descent, at, kept, ((1, 1, FINE_STEPS),), steps)
-    return _chosen(descent, at, kept, [b.change for b in begins], steps)
+    ends = _tried(descent, at, kept, lengths[max(early - 1, 0) :], RANGE_STEPS)
+    return _joint(descent, ends, kept, [b.change for b in begins], steps)
 
 
 def _begin(looks: Sequence[MappedLook], start: Float, changed: Float) -> tuple[Point, Float]:
@@ -178,25 +187,46 @@ def _descend(
     return at, kept
 
 
-def _chosen(descent: Descent, at: Point, kept: Float, coarse: Sequence[Float], steps: list[float]) -> Joint:
-    """Go on with every correlation range, and take the likeliest.
+@dataclass(frozen=True)
+class _End:
+    """Where the descent ends with a correlation range, in metres."""
+
+    length: float
+    at: Point
+    posterior: Posterior
+
+
+def _tried(descent: Descent, at: Point, kept: Float, lengths: Sequence[float], number: int) -> list[_End]:
+    """Go on by so many steps with every correlation range, from the longest, as long as they are likelier."""
+    problem = descent.problem(kept)
+    ends: list[_End] = []
+    for length in lengths:
+        if len(ends) > 1 and ends[-1].posterior.evidence < ends[-2].posterior.evidence:
+            break  # shorter ones are less likely still
+        descent.field, end = _field(descent.nodes, length), at
+        for _ in range(number):
+            end = descent.step(problem, end, kept, (1, 1), learn=True)
+        ends.append(_End(length, end, descent.posterior(problem, end, kept)))
+    return ends
+
+
+def _likeliest(ends: Sequence[_End]) -> int:
+    """Find the likeliest, by number; the second where the solver does not know how likely they are."""
+    evidence = np.array([end.posterior.evidence for end in ends])
+    return int(np.argmax(evidence)) if np.isfinite(evidence).all() else min(1, len(ends) - 1)
+
+
+def _joint(
+    descent: Descent, ends: Sequence[_End], kept: Float, coarse: Sequence[Float], steps: list[float]
+) -> Joint:
+    """Take the likeliest end.
 
     `coarse` are the changes that the coarse nodes offered. New rock has no old texture, and is moved where
     one seems to be found: what fine nodes take back of that is no error of theirs.
     """
-    nodes, problem = descent.nodes, descent.problem(kept)
-    ends: list[tuple[Point, Posterior]] = []
-    for length in RANGES:
-        if len(ends) > 1 and ends[-1][1].evidence < ends[-2][1].evidence:
-            break  # shorter ones are less likely still
-        descent.field, end = _field(nodes, length * nodes.spacing[1]), at
-        for _ in range(RANGE_STEPS):
-            end = descent.step(problem, end, kept, (1, 1), learn=True)
-        ends.append((end, descent.posterior(problem, end, kept)))
-    evidence = np.array([p.evidence for _, p in ends])
-    best = int(np.argmax(evidence)) if np.isfinite(evidence).all() else len(RANGES) // 2
-    end, posterior = ends[best]
-    change, near = end.state.change, [e.state.change for e, _ in ends[max(best - 1, 0) : best + 2]]
+    best = _likeliest(ends)
+    nodes, end, posterior = descent.nodes, ends[best].at, ends[best].posterior
+    change, near = end.state.change, [e.at.state.change for e in ends[max(best - 1, 0) : best + 2]]
     # what the neighbouring ranges and the coarse nodes say otherwise is error that the linearisation lacks
     otherwise = np.min([(change - c) ** 2 for c in coarse], axis=0)
     blur = tuple(APART_WINDOW / s for s in nodes.spacing)
@@ -226,7 +256,7 @@ def _chosen(descent: Descent, at: Point, kept: Float, coarse: Sequence[Float], s
         tuple(float(r) for r in ratio),
         tuple(float(s) for s in posterior.ratio_std),
         tuple(steps),
-        RANGES[best] * nodes.spacing[1],
+        ends[best].length,
     )
 
 
