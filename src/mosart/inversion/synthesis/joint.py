@@ -32,12 +32,13 @@ CYCLES, COARSER = 3, 2
 MANY_NODES = 1000
 #: Steps on all nodes.
 FINE_STEPS = 12
-#: Correlation ranges of the change to choose from by evidence, nodes. The first cycle goes down with the
-#: longest, which carries height furthest; sharp shapes lose theirs on it step by step, so that the next go
-#: down with what is likeliest then.
-RANGES = (50.0, 25.0, 12.0, 6.0)
-#: Steps that each range is given, on the coarse nodes and at the end.
-EARLY_STEPS, RANGE_STEPS = 3, 8
+#: Correlation ranges of the change to choose from by evidence, nodes; the pyramid goes down with the longest,
+#: which carries height furthest. And the steps that each is given.
+RANGES, RANGE_STEPS = (50.0, 25.0, 12.0, 6.0), 8
+#: Sharp shapes lose height on the longest range, step by step: where this one (by number) or a shorter one is
+#: likeliest on the coarse nodes after the first cycle and so many steps, all that follows goes down with it.
+#: The second is likelier there for smooth domes too, whose end is better with the first.
+SHARP, SHARP_STEPS = 2, 3
 #: First envelope about the start where the images differ, metres.
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
@@ -138,18 +139,22 @@ def solve_jointly(
     lengths = [number * nodes.spacing[1] for number in RANGES]
     descent = Descent(fewer, coarse, _field(coarse, lengths[0]), rng, solver)
     at, kept = _descend(descent, at, kept, PYRAMID, steps)
-    ends = _tried(descent, at, kept, lengths, EARLY_STEPS)
-    early = _likeliest(ends)
-    at, descent.field = ends[early].at, _field(coarse, lengths[early])
+    # random numbers of its own: where the ground is smooth the trial leaves no trace
+    trial = replace(descent, rng=np.random.default_rng(seed))
+    ends = _tried(trial, at, kept, lengths, SHARP_STEPS)
+    first = _likeliest(ends)
+    if first >= SHARP:
+        at, lengths = ends[first].at, lengths[first - 1 :]
+        descent.field = _field(coarse, ends[first].length)
     for _ in range(cycles - 1):
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
     found = shift_to_texture(fewer, coarse, at.state.change, at.state.gain)
     begins = [carried(replace(at.state, change=c), onto, nodes.shape) for c in (at.state.change, found)]
     at = Point(begins[1], at.ratio)
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
-    descent = Descent(looks, nodes, _field(nodes, lengths[early]), rng, solver)
+    descent = Descent(looks, nodes, _field(nodes, descent.field.range), rng, solver)
     at, kept = _descend(descent, at, kept, ((1, 1, FINE_STEPS),), steps)
-    ends = _tried(descent, at, kept, lengths[max(early - 1, 0) :], RANGE_STEPS)
+    ends = _tried(descent, at, kept, lengths, RANGE_STEPS)
     return _joint(descent, ends, kept, [b.change for b in begins], steps)
 
 
