@@ -39,6 +39,9 @@ RANGES, RANGE_STEPS = (50.0, 25.0, 12.0, 6.0), 8
 #: likeliest on the coarse nodes after the first cycle and so many steps, all that follows goes down with it.
 #: The second is likelier there for smooth domes too, whose end is better with the first.
 SHARP, SHARP_STEPS = 2, 3
+#: Log evidence by which a shorter range must be likelier: other random numbers of the descent change it by
+#: about five.
+LIKELIER = 10.0
 #: First envelope about the start where the images differ, metres.
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
@@ -217,8 +220,13 @@ def _tried(descent: Descent, at: Point, kept: Float, lengths: Sequence[float], n
 
 def _likeliest(ends: Sequence[_End]) -> int:
     """Find the likeliest, by number; the second where the solver does not know how likely they are."""
-    evidence = np.array([end.posterior.evidence for end in ends])
-    return int(np.argmax(evidence)) if np.isfinite(evidence).all() else min(1, len(ends) - 1)
+    evidence = [end.posterior.evidence for end in ends]
+    if not np.isfinite(evidence).all():
+        return min(1, len(ends) - 1)
+    best = 0
+    for k, likely in enumerate(evidence):
+        best = k if likely > evidence[best] + LIKELIER else best
+    return best
 
 
 def _joint(

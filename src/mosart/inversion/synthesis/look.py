@@ -20,7 +20,8 @@ FLOOR_ERROR = 0.5
 #: Relative error of the part of a block that lies in layover: the branches' derivatives are large and
 #: true only for tiny changes.
 FOLDED_ERROR = 2.0
-#: Relative error of the part of a block whose ground is unknown (DEM gap, water, beyond the image).
+#: Relative error of the part of a block whose ground is unknown (DEM gap, water, beyond the image), from one
+#: look: such blocks are left out.
 DOUBTFUL_ERROR = 20.0
 #: Relative error of the model itself (sub-node shape, law), a block.
 MODEL_ERROR = 0.03
@@ -110,6 +111,8 @@ class Look:
         The fields of brightness whose sum is this look's change of log reflectivity.
     fixed : Fixed, optional
         Of a window: what the whole has told; measured on the blocks if not given.
+    doubtful_error : float
+        Relative error of the part of a block whose ground is in doubt.
     """
 
     scene: Scene
@@ -117,6 +120,7 @@ class Look:
     interpolation: sp.csr_array | None = None
     reads: tuple[int, ...] = (0,)
     fixed: Fixed | None = None
+    doubtful_error: float = DOUBTFUL_ERROR
 
     @cached_property
     def dark(self) -> float:
@@ -182,7 +186,7 @@ class Look:
             + MODEL_ERROR**2
             + (FLOOR_ERROR * dim) ** 2
             + (FOLDED_ERROR * out.folded) ** 2
-            + (DOUBTFUL_ERROR * out.doubtful) ** 2
+            + (self.doubtful_error * out.doubtful) ** 2
         )
 
     def merged_variance(self, out: Rendered, merge: sp.csr_array | None) -> Float:

@@ -44,6 +44,12 @@ SHADOWED, SHADOW_MARGIN, SHADOW_SHARE = 0.12, (5, 15), 0.3
 #: Two references that differ on one ground by more than this many robust standard deviations, and by more
 #: than this natural logarithm, do not show the same: one of them has layover or shadow the DEM does not know.
 DISAGREE_ERRORS, DISAGREE_LEAST = 4.0, 0.3
+#: Relative error of the part of a block whose ground is unknown, and share of it where only the texture is in
+#: doubt. Under the true change the logarithm errs by 1.5 to 1.7 and by 0.8 there, and neighbours err alike.
+#: Another look tells of that ground too, so that it need not be left out: often it is where a change ends.
+UNKNOWN_ERROR, CONTRADICTED_SHARE = 2.0, 0.5
+#: The same share for water and gaps of the image, which are left out: their light is not the ground's.
+LEFT_OUT = 10.0
 #: Slopes along the range (rise per metre away from the radar) on which the level is read.
 GENTLE = (-0.5, 0.3)
 #: Rows and facets at an image's edge that tell no level.
@@ -125,7 +131,7 @@ class MappedLook:
         share = np.where(self.mends, 1.0, share)
         log = self.level + share * (self.texture - self.level)
         scene = replace(self.scene, reflectivity=np.exp(log).astype(np.float32))
-        return Look(scene, self.measured, self.to_knots)
+        return Look(scene, self.measured, self.to_knots, doubtful_error=UNKNOWN_ERROR)
 
     def on_knots(self, values: Float) -> Float:
         """Values of the nodes at the knots."""
@@ -214,7 +220,10 @@ def lay_looks(
         facets = max(1, round(pixels))
         while (len(old.x) - 1) % facets:
             facets -= 1
-        scenes.append(replace(reference.scene, ground=replace(old, facets=facets), block=BLOCK))
+        known = old.known[:, 1:] & old.known[:, :-1]
+        doubt = np.where(known, LEFT_OUT * reference.scene.doubt, reference.scene.doubt).astype(np.float32)
+        ground = replace(old, facets=facets)
+        scenes.append(replace(reference.scene, ground=ground, block=BLOCK, doubt=doubt))
         tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
     later = [reference.registration.rows for reference in references]
     knots = [track.of_knots(scene, rows) for track, scene, rows in zip(tracks, scenes, later)]
@@ -403,6 +412,6 @@ def _without_contradictions(looks: list[MappedLook], nodes: MapNodes) -> list[Ma
             bad |= np.concatenate([[False], np.asarray(found) > 0])[patches]
         bad = binary_dilation(bad)
         facets = (look.to_facets @ bad.ravel().astype(np.float64)).reshape(look.mends.shape) > 0.3
-        doubt = np.maximum(look.scene.doubt, facets).astype(np.float32)
+        doubt = np.maximum(look.scene.doubt, CONTRADICTED_SHARE * facets).astype(np.float32)
         out.append(replace(look, scene=replace(look.scene, doubt=doubt), mends=look.mends | facets))
     return out
