@@ -17,8 +17,8 @@ from mosart.simulate.sensors import SENSORS
 Array = NDArray[np.float64]
 
 #: Seeds that constants may be looked at on, and seeds that are run once, for the table.
-DEVELOPMENT_SEEDS = (*range(200, 205), 9200, 9204, 9205)
-FINAL_SEEDS = (9201, 9202, 9203, 9206, 9207)
+DEVELOPMENT_SEEDS = (*range(200, 205), 9200, 9204, 9205, 9206)
+FINAL_SEEDS = (9201, 9202, 9203, 9207, 9208)
 
 START = dt.date(2019, 1, 8)
 REPEAT = dt.timedelta(days=11)

@@ -595,7 +595,7 @@ def test_shorter_ranges_are_tried_as_long_as_they_are_likelier(
     ends = _tried(cast(Descent, ended), Point(state, np.zeros(1)), zero, lengths, 2)
     assert found == lengths[:tried]
     assert _likeliest(ends) == taken
-    assert _joint(cast(Descent, ended), ends, zero, [zero], []).correlation_range == found[taken]
+    assert _joint(cast(Descent, ended), ends, zero, ([zero], zero), []).correlation_range == found[taken]
 
 
 def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_ground() -> None:
@@ -615,7 +615,7 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
         posterior=lambda problem, at, kept: told,
     )
     ends = [_End(600.0, Point(state, own), told)]
-    joint = _joint(cast(Descent, ended), ends, kept, [zero], [])
+    joint = _joint(cast(Descent, ended), ends, kept, ([zero], zero), [])
     assert sum(joint.ratio) == pytest.approx(0.0, abs=1e-12)
     for mine, ratio in zip(own, joint.ratio):
         np.testing.assert_allclose(
@@ -624,8 +624,11 @@ def test_what_the_brightness_of_the_looks_has_in_common_is_brightness_of_the_gro
     assert joint.noise == (1.7, 0.8)
     assert joint.gain == gain
     # half of the square of what coarse nodes say otherwise is error
-    apart = _joint(cast(Descent, ended), ends, kept, [zero + 2.0], [])
+    apart = _joint(cast(Descent, ended), ends, kept, ([zero + 2.0], zero), [])
     np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))
     # of two offers that of the nearer
-    apart = _joint(cast(Descent, ended), ends, kept, [zero - 9.0, zero + 2.0], [])
+    apart = _joint(cast(Descent, ended), ends, kept, ([zero - 9.0, zero + 2.0], zero), [])
     np.testing.assert_allclose(apart.std, np.sqrt(0.5 * 2.0**2))
+    # and the way that the last cycle went
+    apart = _joint(cast(Descent, ended), ends, kept, ([zero + 2.0], zero - 4.0), [])
+    np.testing.assert_allclose(apart.std, np.sqrt(0.5 * (2.0**2 + 4.0**2)))

@@ -46,9 +46,10 @@ LIKELIER = 10.0
 FIRST = 20.0
 #: Steps of the finest blocks after which kept and new are told apart anew.
 TEST_EVERY = 3
-#: Window (Gaussian σ) in which the fine nodes' difference from the coarse ones is an error, metres.
+#: Window (Gaussian σ) in which the fine nodes' difference from the coarse ones is an error, metres, and that
+#: between two cycles.
 APART_WINDOW = 36.0
-#: Share of the square of that difference: both err, and the fine ones no more than the coarse ones.
+#: Share of the square of such a difference: both err, and the one that is taken no more than the other.
 APART_SHARE = 0.5
 #: Mean square of the standardised residuals around a node above which the looks contradict the answer: of
 #: some 25 blocks it scatters by 0.3 about 1. And a brightness ratio of two looks beyond so many standard
@@ -149,16 +150,19 @@ def solve_jointly(
     if first >= SHARP:
         at, lengths = ends[first].at, lengths[first - 1 :]
         descent.field = _field(coarse, ends[first].length)
+    cycled = [at.state.change]
     for _ in range(cycles - 1):
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
+        cycled.append(at.state.change)
     found = shift_to_texture(fewer, coarse, at.state.change, at.state.gain)
     begins = [carried(replace(at.state, change=c), onto, nodes.shape) for c in (at.state.change, found)]
+    again = np.asarray(onto @ (cycled[-1] - cycled[-2:][0]).ravel()).reshape(nodes.shape)
     at = Point(begins[1], at.ratio)
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
     descent = Descent(looks, nodes, _field(nodes, descent.field.range), rng, solver)
     at, kept = _descend(descent, at, kept, ((1, 1, FINE_STEPS),), steps)
     ends = _tried(descent, at, kept, lengths, RANGE_STEPS)
-    return _joint(descent, ends, kept, [b.change for b in begins], steps)
+    return _joint(descent, ends, kept, ([b.change for b in begins], again), steps)
 
 
 def _begin(looks: Sequence[MappedLook], start: Float, changed: Float) -> tuple[Point, Float]:
@@ -230,22 +234,29 @@ def _likeliest(ends: Sequence[_End]) -> int:
 
 
 def _joint(
-    descent: Descent, ends: Sequence[_End], kept: Float, coarse: Sequence[Float], steps: list[float]
+    descent: Descent,
+    ends: Sequence[_End],
+    kept: Float,
+    coarse: tuple[Sequence[Float], Float],
+    steps: list[float],
 ) -> Joint:
     """Take the likeliest end.
 
-    `coarse` are the changes that the coarse nodes offered. New rock has no old texture, and is moved where
-    one seems to be found: what fine nodes take back of that is no error of theirs.
+    `coarse` are the changes that the coarse nodes offered, and by how much their last cycle moved the ground.
+    New rock has no old texture, and is moved where one seems to be found: what fine nodes take back of that
+    is no error of theirs.
     """
     best = _likeliest(ends)
     nodes, end, posterior = descent.nodes, ends[best].at, ends[best].posterior
     change, near = end.state.change, [e.at.state.change for e in ends[max(best - 1, 0) : best + 2]]
-    # what the neighbouring ranges and the coarse nodes say otherwise is error that the linearisation lacks
-    otherwise = np.min([(change - c) ** 2 for c in coarse], axis=0)
+    # what the neighbouring ranges, the coarse nodes and another cycle say otherwise is error that the
+    # linearisation lacks: where the looks tell little, each cycle ends elsewhere
+    offered, again = coarse
+    otherwise = np.min([(change - c) ** 2 for c in offered], axis=0)
     blur = tuple(APART_WINDOW / s for s in nodes.spacing)
     apart = [
         np.sqrt(np.var(near, axis=0)),
-        np.sqrt(APART_SHARE * gaussian_filter(otherwise, blur)),
+        *(np.sqrt(APART_SHARE * gaussian_filter(square, blur)) for square in (otherwise, again**2)),
     ]
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
     draws = posterior.draws
