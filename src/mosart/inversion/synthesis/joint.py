@@ -39,8 +39,8 @@ RANGES, RANGE_STEPS = (50.0, 25.0, 12.0, 6.0), 8
 #: likeliest on the coarse nodes after the first cycle and so many steps, all that follows goes down with it.
 #: The second is likelier there for smooth domes too, whose end is better with the first.
 SHARP, SHARP_STEPS = 2, 3
-#: Log evidence by which a shorter range must be likelier: other random numbers of the descent change it by
-#: about five.
+#: Log evidence by which a shorter range must be likelier at the end: other random numbers of the descent
+#: change it by about five.
 LIKELIER = 10.0
 #: First envelope about the start where the images differ, metres.
 FIRST = 20.0
@@ -222,14 +222,17 @@ def _tried(descent: Descent, at: Point, kept: Float, lengths: Sequence[float], n
     return ends
 
 
-def _likeliest(ends: Sequence[_End]) -> int:
-    """Find the likeliest, by number; the second where the solver does not know how likely they are."""
+def _likeliest(ends: Sequence[_End], by: float = 0.0) -> int:
+    """Find the likeliest, by number; the second where the solver does not know how likely they are.
+
+    A shorter range must be likelier by more than `by`.
+    """
     evidence = [end.posterior.evidence for end in ends]
     if not np.isfinite(evidence).all():
         return min(1, len(ends) - 1)
     best = 0
     for k, likely in enumerate(evidence):
-        best = k if likely > evidence[best] + LIKELIER else best
+        best = k if likely > evidence[best] + by else best
     return best
 
 
@@ -246,7 +249,7 @@ def _joint(
     New rock has no old texture, and is moved where one seems to be found: what fine nodes take back of that
     is no error of theirs.
     """
-    best = _likeliest(ends)
+    best = _likeliest(ends, LIKELIER)
     nodes, end, posterior = descent.nodes, ends[best].at, ends[best].posterior
     change, near = end.state.change, [e.at.state.change for e in ends[max(best - 1, 0) : best + 2]]
     # what the neighbouring ranges, the coarse nodes and another cycle say otherwise is error that the
