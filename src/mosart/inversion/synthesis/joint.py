@@ -150,13 +150,14 @@ def solve_jointly(
     if first >= SHARP:
         at, lengths = ends[first].at, lengths[first - 1 :]
         descent.field = _field(coarse, ends[first].length)
-    cycled = [at.state.change]
+    again = np.zeros(coarse.shape)
     for _ in range(cycles - 1):
+        before = at.state.change
         at, kept = _descend(descent, at, kept, PYRAMID, steps)
-        cycled.append(at.state.change)
+        again = at.state.change - before
     found = shift_to_texture(fewer, coarse, at.state.change, at.state.gain)
     begins = [carried(replace(at.state, change=c), onto, nodes.shape) for c in (at.state.change, found)]
-    again = np.asarray(onto @ (cycled[-1] - cycled[-2:][0]).ravel()).reshape(nodes.shape)
+    again = np.asarray(onto @ again.ravel()).reshape(nodes.shape)
     at = Point(begins[1], at.ratio)
     kept = np.asarray(onto @ kept.ravel()).reshape(nodes.shape)
     descent = Descent(looks, nodes, _field(nodes, descent.field.range), rng, solver)
