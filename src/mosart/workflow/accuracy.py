@@ -26,7 +26,7 @@ OTHERS = {
 #: And of several looks, joined (docs/two_looks.md).
 JOINT = (
     "on simulated ground that both looks see, 10 to 200 m higher or lower and of new rock or old, joint maps "
-    "were wrong by 3% to 38% of the change, and their 90% bars held 54% to 100% of the errors "
+    "were wrong by 2% to 43% of the change, and their 90% bars held 47% to 100% of the errors "
     "(docs/two_looks.md); new rock that one look alone sees is withheld"
 )
 
