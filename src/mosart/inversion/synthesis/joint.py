@@ -260,7 +260,7 @@ def _joint(
     blur = tuple(APART_WINDOW / s for s in nodes.spacing)
     apart = [
         np.sqrt(np.var(near, axis=0)),
-        *(np.sqrt(APART_SHARE * gaussian_filter(square, blur)) for square in (otherwise, again**2)),
+        np.sqrt(APART_SHARE * gaussian_filter(otherwise + again**2, blur)),
     ]
     variance = gaussian_filter(np.mean(posterior.draws**2, axis=0), SMOOTH_VARIANCE)
     draws = posterior.draws

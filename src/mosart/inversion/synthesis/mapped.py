@@ -48,7 +48,8 @@ DISAGREE_ERRORS, DISAGREE_LEAST = 4.0, 0.3
 #: doubt. Under the true change the logarithm errs by 1.5 to 1.7 and by 0.8 there, and neighbours err alike.
 #: Another look tells of that ground too, so that it need not be left out: often it is where a change ends.
 UNKNOWN_ERROR, CONTRADICTED_SHARE = 2.0, 0.5
-#: The same share for water and gaps of the image, which are left out: their light is not the ground's.
+#: The same share for water, gaps of the image and what a tile does not see, which are left out: their light
+#: is not the ground's, or of ground that has been made up.
 LEFT_OUT = 10.0
 #: Slopes along the range (rise per metre away from the radar) on which the level is read.
 GENTLE = (-0.5, 0.3)
@@ -221,9 +222,10 @@ def lay_looks(
         while (len(old.x) - 1) % facets:
             facets -= 1
         known = old.known[:, 1:] & old.known[:, :-1]
-        doubt = np.where(known, LEFT_OUT * reference.scene.doubt, reference.scene.doubt).astype(np.float32)
+        tells = _told(known, cut=laid is not None)
+        doubt = np.where(known | ~tells, LEFT_OUT, 1.0) * reference.scene.doubt
         ground = replace(old, facets=facets)
-        scenes.append(replace(reference.scene, ground=ground, block=BLOCK, doubt=doubt))
+        scenes.append(replace(reference.scene, ground=ground, block=BLOCK, doubt=doubt.astype(np.float32)))
         tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
     later = [reference.registration.rows for reference in references]
     knots = [track.of_knots(scene, rows) for track, scene, rows in zip(tracks, scenes, later)]
@@ -248,6 +250,15 @@ def lay_looks(
             )
         )
     return looks, nodes, frame
+
+
+def _told(known: Bool, *, cut: bool) -> Bool:
+    """Facets whose light tells something; where a tile is cut off, ground beyond the known is made up."""
+    if not cut:
+        return np.ones_like(known)
+    before = np.maximum.accumulate(known, axis=1)
+    after = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(before & after)
 
 
 def with_levels(looks: Sequence[MappedLook], levels: Sequence[Level]) -> list[MappedLook]:
