@@ -32,6 +32,7 @@ from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brig
 from mosart.inversion.synthesis.kept import chance_kept, shift_to_texture
 from mosart.inversion.synthesis.mapped import (
     CONTRADICTED_SHARE,
+    LEFT_OUT,
     MappedLook,
     _without_contradictions,
     calibrate,
@@ -448,8 +449,7 @@ def test_ground_in_doubt_still_helps() -> None:
         assert np.mean(np.abs(estimate - truth)[zone] < 1.645 * std[zone]) > 0.7
         return float(np.sqrt(np.mean((estimate - truth)[zone] ** 2)))
 
-    left_out = 10.0  # errors of a factor e²⁰
-    assert error(CONTRADICTED_SHARE) < 0.75 * error(left_out)
+    assert error(CONTRADICTED_SHARE) < 0.75 * error(LEFT_OUT)
 
 
 def test_a_lake_that_the_wind_brightens_in_one_look_harms_nothing() -> None:

@@ -255,8 +255,8 @@ def solved() -> Iterator[tuple[Simulation, ElevationChange, ElevationChange, lis
         for name, few in (("RANGES", (12.0,)), ("FINE_STEPS", 4), ("RANGE_STEPS", 3)):
             patch.setattr(joint, name, few)
         # tiles leave out ground beyond an image, which tells a little where a map is solved in one
-        of_a_tile = partial(mapped._told, cut=True)
-        patch.setattr(mapped, "_told", lambda known, **_: of_a_tile(known))
+        of_a_tile = partial(mapped._made_up, cut=True)
+        patch.setattr(mapped, "_made_up", lambda known, **_: of_a_tile(known))
         whole = invert_several(looks, reference, entries, grid)
         with_tiles(patch, 8, 8)
         patch.setattr(sheets, "KEPT_BYTES", 0)

@@ -38,7 +38,7 @@ def doubt_of(ground: Ground, mean: Float, water: NDArray[np.bool_] | None) -> ND
     ndarray (azimuth, facet) float32
         1 where it is not known, else 0.
     """
-    doubt = ~(ground.known[:, 1:] & ground.known[:, :-1])
+    doubt = ~ground.known_facets
     if water is not None and water.any():
         doubt |= onto_facets(water.astype(np.float64), ground) > 0.25
     if np.isnan(mean).any():

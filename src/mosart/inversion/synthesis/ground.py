@@ -85,6 +85,11 @@ class Ground:
         """Ground range of the knots, metres."""
         return self.x[:: self.facets]
 
+    @property
+    def known_facets(self) -> NDArray[np.bool_]:
+        """Facets both of whose ends are known, (azimuth, facet)."""
+        return np.asarray(self.known[:, 1:] & self.known[:, :-1])
+
     def slant_and_across(self, change: Float | None = None) -> tuple[Float, Float]:
         """Slant range and width across the beam of every point.
 
@@ -231,6 +236,13 @@ class Visibility:
 
 #: Slack of the visibility tests, share of a point's spacing: rounding is not a fold.
 SLACK = 1e-3
+
+
+def between(told: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find what lies between the first and the last told entry of its row, these included."""
+    before = np.logical_or.accumulate(told, axis=1)
+    after = np.logical_or.accumulate(told[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(before & after)
 
 
 def visibility(ground: Ground, change: Float | None = None) -> Visibility:

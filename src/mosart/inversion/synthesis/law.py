@@ -115,7 +115,7 @@ def estimate_law(image: Float, ground: Ground, block: tuple[int, int] = (4, 8)) 
     for smoothing in SMOOTHINGS:
         g = smooth_ground(ground, smoothing * pixel)
         zero = np.zeros((-(-len(image) // block[0]), g.knots))
-        doubt = (~(g.known[:, 1:] & g.known[:, :-1])).astype(np.float32)
+        doubt = (~g.known_facets).astype(np.float32)
         cross = azimuth_slope_term(g)
         logs = []
         good = full & (sums > 0)

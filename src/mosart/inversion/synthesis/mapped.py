@@ -19,7 +19,7 @@ from scipy.ndimage import (
 )
 from scipy.sparse.csgraph import connected_components
 
-from .ground import visibility
+from .ground import between, visibility
 from .look import Look, Measured
 from .nodes import MapNodes
 from .noise import MAD
@@ -221,9 +221,9 @@ def lay_looks(
         facets = max(1, round(pixels))
         while (len(old.x) - 1) % facets:
             facets -= 1
-        known = old.known[:, 1:] & old.known[:, :-1]
-        tells = _told(known, cut=laid is not None)
-        doubt = np.where(known | ~tells, LEFT_OUT, 1.0) * reference.scene.doubt
+        known = old.known_facets
+        made_up = _made_up(known, cut=laid is not None)
+        doubt = np.where(known | made_up, LEFT_OUT, 1.0) * reference.scene.doubt
         ground = replace(old, facets=facets)
         scenes.append(replace(reference.scene, ground=ground, block=BLOCK, doubt=doubt.astype(np.float32)))
         tracks.append(Track.fit(reference.x, *frame.metres(longitude, latitude)))
@@ -252,13 +252,9 @@ def lay_looks(
     return looks, nodes, frame
 
 
-def _told(known: Bool, *, cut: bool) -> Bool:
-    """Facets whose light tells something; where a tile is cut off, ground beyond the known is made up."""
-    if not cut:
-        return np.ones_like(known)
-    before = np.maximum.accumulate(known, axis=1)
-    after = np.maximum.accumulate(known[:, ::-1], axis=1)[:, ::-1]
-    return np.asarray(before & after)
+def _made_up(known: Bool, *, cut: bool) -> Bool:
+    """Facets whose ground was made up: beyond the known, where a tile is cut off."""
+    return ~between(known) if cut else np.zeros_like(known)
 
 
 def with_levels(looks: Sequence[MappedLook], levels: Sequence[Level]) -> list[MappedLook]:

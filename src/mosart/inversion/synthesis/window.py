@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from .ground import Ground
+from .ground import Ground, between
 from .look import Fixed, Look
 from .newton import FROM_START, descend, refine
 from .nodes import widened
@@ -191,10 +191,7 @@ def within(problem: Problem, solution: Solution, before: Rendered, box: Box) -> 
         shows &= ~lit | ((out.first[rows] >= knots.start) & (out.last[rows] < knots.stop))
     told = shows & ~empty
     # what shows nothing, in shadow, is told where it lies between blocks of the window
-    between = (
-        np.logical_or.accumulate(told, axis=1) & np.logical_or.accumulate(told[:, ::-1], axis=1)[:, ::-1]
-    )
-    shows &= told | between
+    shows &= between(told)
     columns = np.flatnonzero(shows.any(axis=0))
     span = slice(int(columns[0]), int(columns[-1]) + 1) if len(columns) else slice(0, 1)
     measured = look.measured
