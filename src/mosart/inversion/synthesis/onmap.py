@@ -195,15 +195,27 @@ def map_dataset(
 
 
 def _draws(done: Sequence[Answered], places: tuple[Float, ...]) -> NDArray[np.float32] | None:
-    """Drawn errors at cells that are as far apart as half a node: they are smooth."""
+    """Drawn errors at cells that are as far apart as half a node: they are smooth.
+
+    Interpolated, independent errors of the nodes cancel in part, but the ground between the nodes is known no
+    better than at them: the draws are made as large there.
+    """
     solved = [one.solved for one in done if one.solved is not None]
     if not solved:
         return None
     draws = np.zeros((len(solved[0].draws), *places[0].shape, len(done)), np.float32)
     for e, one in enumerate(done):
         if one.solved is not None:
-            draws[..., e] = one.solved.at(places[0], places[1], *one.solved.draws)
+            drawn = one.solved.draws
+            *between, size = one.solved.at(places[0], places[1], *drawn, _size(drawn))
+            smaller = _size(np.array(between))
+            draws[..., e] = between * np.divide(size, smaller, out=np.ones_like(size), where=smaller > 0)
     return draws
+
+
+def _size(draws: Float) -> Float:
+    """Root of the mean square of all draws."""
+    return np.asarray(np.sqrt(np.mean(draws**2, axis=0)))
 
 
 def draw_lines(looks: Sequence[NamedStack], grid: MapGrid) -> Lines:
