@@ -15,6 +15,7 @@ import shapely.affinity
 import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import mosart
 from mosart import Areas, ElevationChange, Flag, InputError
@@ -22,7 +23,7 @@ from mosart.areas.area import Area
 from mosart.geocoding import MapGrid
 from mosart.inversion import Entry, check_ground, common_grid, gather
 from mosart.inversion.gather import joint_entry
-from mosart.inversion.synthesis import onmap
+from mosart.inversion.synthesis import onmap, several
 from mosart.inversion.synthesis.directions import count_directions, line_of_sight
 from mosart.inversion.synthesis.mapped import common_levels
 from mosart.inversion.synthesis.together import growth_std
@@ -589,6 +590,21 @@ def test_water_of_one_look_is_water_and_layover_of_one_is_not() -> None:
     assert list(mask[0]) == [Flag.WATER, 0, Flag.LAYOVER | Flag.NODATA, 0, Flag.CLIPPED, Flag.NODATA]
     assert list(seen[0]) == [2, 2, 0, 1, 3, 0]
     assert list(outside[0]) == [False] * 5 + [True]
+
+
+def test_no_threads_of_linear_algebra_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    # another process that does the same would make both five times as slow
+    threads: list[int] = []
+
+    def answer(*given: Any, **options: Any) -> None:
+        threads.extend(library["num_threads"] for library in threadpool_info())
+        raise InterruptedError
+
+    monkeypatch.setattr(several, "answer", answer)
+    with threadpool_limits(limits=2), pytest.raises(InterruptedError):
+        _solve((0, 1), [after(0, 1)])
+    assert threads
+    assert set(threads) == {1}
 
 
 def test_an_entry_is_shared_out_to_the_looks_that_have_its_dates() -> None:

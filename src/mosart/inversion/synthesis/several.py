@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from .reference import Reference
 from .terrain import with_terrain
 from .together import sides
 from .told import moved_text
+from .working import in_order
 
 logger = logging.getLogger(__name__)
 
@@ -76,15 +78,17 @@ def invert_several(
                 logger.warning("%s: %s", looks[k].name, moved)
         return learned[k, dates]
 
-    done = []
-    for number, entry in enumerate(entries):
-        done.append(
-            answer(entry, reference, parts, lonlats, directions=directions, reference_of=reference_of)
-        )
-        if done[-1].solved is not None:
-            _report(looks, done[-1])
-        if progress is not None:
-            progress(number + 1, len(entries))
+    def solve(entry: JointEntry) -> Answered:
+        return answer(entry, reference, parts, lonlats, directions=directions, reference_of=reference_of)
+
+    done: list[Answered] = []
+    with closing(in_order(solve, entries, 1)) as solved:
+        for number, one in enumerate(solved):
+            done.append(one)
+            if one.solved is not None:
+                _report(looks, one)
+            if progress is not None:
+                progress(number + 1, len(entries))
     radar = {}
     for k, look in enumerate(looks):
         own = [found for (number, _), found in learned.items() if number == k]
