@@ -11,7 +11,7 @@ from .mapped import Level
 
 logger = logging.getLogger(__name__)
 
-#: Rescaling of a look's noise above which the looks show different grounds. It is 0.7 to 1.4 where they show
+#: Rescaling of a look's noise above which the looks show different grounds. It is 0.7 to 1.9 where they show
 #: one, and 6 where the image of one is flipped.
 NOT_ONE_GROUND = 4.0
 
