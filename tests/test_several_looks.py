@@ -25,7 +25,7 @@ from mosart.inversion import Entry, check_ground, common_grid, gather
 from mosart.inversion.gather import joint_entry
 from mosart.inversion.synthesis import onmap, several
 from mosart.inversion.synthesis.directions import count_directions, line_of_sight
-from mosart.inversion.synthesis.mapped import common_levels
+from mosart.inversion.synthesis.levels import common_levels
 from mosart.inversion.synthesis.together import growth_std
 from mosart.masks import withheld
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate

@@ -17,10 +17,10 @@ import mosart
 from accuracy.methods import run_original
 from accuracy.score import score, zones
 from mosart.inversion.synthesis.joint import Joint, solve_jointly
-from mosart.inversion.synthesis.mapped import map_looks
 from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
 from mosart.inversion.synthesis.sharedground import LocalFrame
+from mosart.inversion.synthesis.together import map_looks
 from mosart.simulate import Simulation
 
 from .scenes import GROWTH, Looks, simulate_looks

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from mosart.inversion.synthesis import joint as joint_module
 from mosart.inversion.synthesis.bordered import Bordered
+from mosart.inversion.synthesis.contradicted import CONTRADICTED_SHARE, without_contradictions
 from mosart.inversion.synthesis.doubts import NOT_ONE_GROUND
 from mosart.inversion.synthesis.fractal import Fractal
 from mosart.inversion.synthesis.joint import (
@@ -30,20 +31,15 @@ from mosart.inversion.synthesis.joint import (
 )
 from mosart.inversion.synthesis.jointstep import Descent, Point, Posterior, brightness_width
 from mosart.inversion.synthesis.kept import chance_kept, shift_to_texture
-from mosart.inversion.synthesis.mapped import (
-    CONTRADICTED_SHARE,
-    LEFT_OUT,
-    MappedLook,
-    _without_contradictions,
-    calibrate,
-    map_looks,
-)
+from mosart.inversion.synthesis.levels import calibrate
+from mosart.inversion.synthesis.mapped import LEFT_OUT, MappedLook
 from mosart.inversion.synthesis.nodes import MapNodes
 from mosart.inversion.synthesis.prior import Matern, Prior
 from mosart.inversion.synthesis.problem import Rows, State
 from mosart.inversion.synthesis.reference import learn_reference, read_epoch
 from mosart.inversion.synthesis.rowstart import settled
 from mosart.inversion.synthesis.sharedground import LocalFrame
+from mosart.inversion.synthesis.together import map_looks
 from mosart.simulate import Radiometry, Sensor, Simulation, Terrain, simulate
 from mosart.simulate.relief import fractal, replaced, texture
 
@@ -425,7 +421,7 @@ def test_dark_ground_beside_the_layover_of_another_look_is_not_doubted() -> None
         rho = look.scene.reflectivity * np.exp(log.reshape(look.mends.shape)).astype(np.float32)
         return replace(look, scene=replace(look.scene, reflectivity=rho))
 
-    found = _without_contradictions([changed(looks[0], 0.0), changed(looks[1], 1.5)], nodes)
+    found = without_contradictions([changed(looks[0], 0.0), changed(looks[1], 1.5)], nodes)
     new = [after.scene.doubt > before.scene.doubt for before, after in zip(looks, found)]
     inside = [(look.to_facets @ patch.ravel()).reshape(look.mends.shape) > 0.5 for look in looks]
     assert np.mean(new[1][inside[1]]) > 0.95

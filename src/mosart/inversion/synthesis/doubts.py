@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mosart.inversion.entries import Date
 
-from .mapped import Level
+from .levels import Level
 
 logger = logging.getLogger(__name__)
 

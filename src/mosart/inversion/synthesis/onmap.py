@@ -207,9 +207,10 @@ def _draws(done: Sequence[Answered], places: tuple[Float, ...]) -> NDArray[np.fl
     for e, one in enumerate(done):
         if one.solved is not None:
             drawn = one.solved.draws
-            *between, size = one.solved.at(places[0], places[1], *drawn, _size(drawn))
-            smaller = _size(np.array(between))
-            draws[..., e] = between * np.divide(size, smaller, out=np.ones_like(size), where=smaller > 0)
+            *at_cells, size = one.solved.at(places[0], places[1], *drawn, _size(drawn))
+            interpolated = np.array(at_cells)
+            smaller = _size(interpolated)
+            draws[..., e] = interpolated * np.divide(size, smaller, out=np.ones_like(size), where=smaller > 0)
     return draws
 
 

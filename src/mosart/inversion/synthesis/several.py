@@ -17,7 +17,7 @@ from mosart.inversion.gather import JointEntry, NamedStack
 from .answering import ALL, answer, compared, lonlat, select
 from .bytiles import invert_tiles
 from .doubts import warn_of_answer, warn_of_missing
-from .mapped import Level
+from .levels import Level
 from .maptiles import plan_map
 from .onlook import Answered
 from .onmap import draw_lines, map_dataset, map_images

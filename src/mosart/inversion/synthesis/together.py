@@ -15,9 +15,11 @@ from mosart.inversion.entries import Date, Entry
 from mosart.inversion.gather import JointEntry
 from mosart.masks import Flag
 
+from .contradicted import without_contradictions
 from .directions import count_directions, line_of_sight
 from .joint import Joint, solve_jointly
-from .mapped import Level, MappedLook, map_looks
+from .levels import Level, calibrate, with_levels
+from .mapped import MappedLook, lay_looks
 from .nodes import MapNodes
 from .part import SEED, Known, Part, gained_rows
 from .reference import Epoch, Reference, read_epoch
@@ -138,6 +140,42 @@ class Solved:
         )
         mapped = geocode(data, grid, variables=["mask"])["mask"].values
         return np.asarray((mapped & UNSEEN) == 0)[::-1]
+
+
+def map_looks(
+    references: Sequence[Reference],
+    epochs: Sequence[Epoch],
+    lonlats: Sequence[tuple[Float, Float]],
+    laid: tuple[LocalFrame, MapNodes] | None = None,
+    levels: Sequence[Level] | None = None,
+) -> tuple[list[MappedLook], MapNodes, LocalFrame]:
+    """Lay looks on one map and calibrate them to each other.
+
+    Parameters
+    ----------
+    references : sequence of Reference
+        Of each look.
+    epochs : sequence of Epoch
+        The new images of each.
+    lonlats : sequence of (ndarray, ndarray)
+        Longitude and latitude of the pixels of each, degrees; NaN where unknown.
+    laid : (LocalFrame, MapNodes), optional
+        The nodes of a part of a larger map; laid over the looks if not given.
+    levels : sequence of Level, optional
+        What the whole of a larger map says of each look's; read here if not given.
+
+    Returns
+    -------
+    looks : list of MappedLook
+        With a common level where they see enough common ground.
+    nodes : MapNodes
+        Over all that any of them sees; y is north.
+    frame : LocalFrame
+        Of the nodes' coordinates.
+    """
+    looks, nodes, frame = lay_looks(references, epochs, lonlats, laid)
+    looks = calibrate(looks) if levels is None else with_levels(looks, levels)
+    return without_contradictions(looks, nodes), nodes, frame
 
 
 def solve_entry(

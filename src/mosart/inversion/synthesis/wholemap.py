@@ -16,7 +16,8 @@ from mosart.stack import Stack
 
 from .answering import lonlat
 from .directions import count_directions, line_of_sight
-from .mapped import FEWEST_COMMON, Level, gentle_logs, lay_looks, own_level, settle
+from .levels import FEWEST_COMMON, Level, gentle_logs, own_level, settle
+from .mapped import lay_looks
 from .maptiles import MapPlan
 from .onlook import LonLat
 from .part import FEWEST_COMPARED, Known, Part, part_reference, read_part
@@ -215,7 +216,7 @@ def read_levels(
     Notes
     -----
     :data:`LEVEL_PARTS` parts are read. While a pair of looks that share a tile has less than
-    :data:`mosart.inversion.synthesis.mapped.FEWEST_COMMON` nodes in common, more are, until all have been.
+    :data:`mosart.inversion.synthesis.levels.FEWEST_COMMON` nodes in common, more are, until all have been.
     """
     numbers = [k for k, _ in compared]
     boxes = [box for box in plan.tiles if len(set(plan.shown(box)) & set(numbers)) > 1] or list(plan.tiles)
