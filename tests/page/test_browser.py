@@ -272,6 +272,22 @@ def test_odd_results_are_drawn(
     assert tab.page.locator("section.volumes").is_visible() == (options.get("lonlat") is not False)
 
 
+def test_a_page_without_areas_begins_at_the_strongest_change(
+    made: Callable[..., object], tabs: Callable[..., Tab], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(made().folder, folder, ignore=shutil.ignore_patterns("*.csv"))
+    tab = tabs(write_page(folder))
+    tab.page.locator("#picked", has_text=" m ±").wait_for()
+    began = tab.page.inner_text("#picked")
+    assert "NaN" not in began
+    with xr.open_dataset(folder / "elevation_change.nc") as data:
+        strongest = np.nanmax(np.abs(data["elevation_change"].sel(date=began.split(":")[0]).values))
+    found = re.search(r": ([+\u2212-][\d.]+) m ±", began)
+    assert found is not None
+    assert abs(float(found[1].replace("\u2212", "-"))) > 0.7 * strongest
+
+
 def test_a_page_of_two_looks_switches_between_them(
     two_looks: Path, tabs: Callable[..., Tab], tmp_path: Path
 ) -> None:

@@ -230,7 +230,10 @@ async function start() {
   if (names.length) {
     $("area").value = names[0];
     showArea(names[0]);
-  } else await pick(META.lowest.value !== null && Math.abs(META.lowest.value) > Math.abs(META.highest.value) ? META.lowest.row : META.highest.row, Math.abs(META.lowest.value) > Math.abs(META.highest.value) ? META.lowest.col : META.highest.col);
+  } else {
+    const strongest = Math.abs(META.lowest.value) > Math.abs(META.highest.value) ? META.lowest : META.highest;
+    await pick(strongest.row, strongest.column);
+  }
   let timer;
   window.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(() => resize(), 150); });
   window.addEventListener("beforeprint", () => { play(false); resize(690, 430); });
